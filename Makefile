@@ -1,0 +1,118 @@
+# Postern. `make help` lists the targets; README.md shows the way in.
+
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+SYSCONFDIR ?= /etc
+LOCALSTATEDIR ?= /var
+DESTDIR ?=
+
+# BUILD names the output folder, so variants (clang, sanitizers) stand side by side.
+BUILD ?= build
+CC = gcc
+CFLAGS ?= -O2 -g
+LDFLAGS ?=
+WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+HARDEN = -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+	-D_FORTIFY_SOURCE=2 -ftrivial-auto-var-init=zero
+HARDEN_LD = -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
+# SAN=1: AddressSanitizer and UndefinedBehaviorSanitizer, which want no FORTIFY.
+ifdef SAN
+HARDEN =
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+STATIC =
+else
+SANITIZE =
+# DESIGN.md 1.5: smtpd starts once per connection, and a static start is cheapest.
+STATIC = -static
+endif
+ALL_CFLAGS = -std=gnu17 -I. -D_GNU_SOURCE -DSYSCONFDIR='"$(SYSCONFDIR)"' \
+	-DLOCALSTATEDIR='"$(LOCALSTATEDIR)"' $(WARN) $(HARDEN) $(SANITIZE) $(CFLAGS)
+ALL_LDFLAGS = $(HARDEN_LD) $(SANITIZE) $(LDFLAGS)
+
+SMTPD_LIBS = -linih -lidn2 -lunistring
+POSTERN_LIBS = -linih -lidn2 -lunistring -lsodium
+
+PROGRAMS = smtpd postern
+BASE = $(wildcard base/*.c)
+SESSION = $(wildcard session/*.c)
+KEEPER = $(wildcard keeper/*.c)
+ADMIN = $(wildcard admin/*.c)
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+all: $(PROGRAMS:%=$(BUILD)/%)
+
+help:
+	@echo 'make            build the programs into $(BUILD)/'
+	@echo 'make check      all tests; sh bootstrap.sh check also installs what they need'
+	@echo 'make check-long the exhaustive runs'
+	@echo 'make fuzz       fuzz every parser, FUZZ_SECONDS each (clang)'
+	@echo 'make bench      measure, beside the peers that are installed'
+	@echo 'make install    DESTDIR, PREFIX, SYSCONFDIR, LOCALSTATEDIR are honoured'
+	@echo 'make uninstall  removes what install put there; configuration and mail stay'
+	@echo 'make clean'
+
+$(BUILD)/smtpd: $(call objects,smtpd.c $(SESSION) $(KEEPER) $(BASE))
+	$(CC) $(ALL_LDFLAGS) $(STATIC) -o $@ $^ $(SMTPD_LIBS)
+
+$(BUILD)/postern: $(call objects,postern.c $(ADMIN) $(KEEPER) $(BASE))
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(POSTERN_LIBS)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# All modules without a main(), for the tests.
+$(BUILD)/modules.a: $(call objects,$(SESSION) $(KEEPER) $(ADMIN) $(BASE))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+include tests/tests.mk
+
+# A header that compiles alone is one that states what it needs.
+HEADERS = $(wildcard base/*.h session/*.h keeper/*.h admin/*.h)
+headers: $(HEADERS:%=$(BUILD)/headers/%.ok)
+$(BUILD)/headers/%.ok: %
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fsyntax-only -x c $<
+	@touch $@
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
+		$(DESTDIR)$(COMPLETIONDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
+		$(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(PREFIX)/share/postern
+	install -m 0755 $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
+	install -m 0644 man/*.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 0644 man/*.8 $(DESTDIR)$(MANDIR)/man8
+	install -m 0644 units/postern.bash-completion $(DESTDIR)$(COMPLETIONDIR)/postern
+	for f in units/systemd/*; do \
+		sed -e 's,@SBINDIR@,$(SBINDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g' \
+		    -e 's,@LOCALSTATEDIR@,$(LOCALSTATEDIR),g' "$$f" > $(BUILD)/unit.tmp && \
+		install -m 0644 $(BUILD)/unit.tmp "$(DESTDIR)$(UNITDIR)/$${f##*/}" || exit 1; \
+	done; rm -f $(BUILD)/unit.tmp
+	install -m 0644 units/sysusers.d/postern.conf $(DESTDIR)$(SYSUSERSDIR)/postern.conf
+	sed -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g' -e 's,@LOCALSTATEDIR@,$(LOCALSTATEDIR),g' \
+		units/tmpfiles.d/postern.conf > $(BUILD)/tmpfiles.tmp
+	install -m 0644 $(BUILD)/tmpfiles.tmp $(DESTDIR)$(TMPFILESDIR)/postern.conf
+	rm -f $(BUILD)/tmpfiles.tmp
+	cp -R units/xinetd units/tcpserver $(DESTDIR)$(PREFIX)/share/postern/
+
+uninstall:
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(SBINDIR)/%)
+	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man5/%,$(wildcard man/*.5))
+	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard man/*.8))
+	rm -f $(DESTDIR)$(COMPLETIONDIR)/postern
+	rm -f $(patsubst units/systemd/%,$(DESTDIR)$(UNITDIR)/%,$(wildcard units/systemd/*))
+	rm -f $(DESTDIR)$(SYSUSERSDIR)/postern.conf $(DESTDIR)$(TMPFILESDIR)/postern.conf
+	rm -rf $(DESTDIR)$(PREFIX)/share/postern
+
+clean:
+	rm -rf build build-*
+
+.PHONY: all help headers install uninstall clean check check-long fuzz bench
+.DEFAULT_GOAL = all
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,66 @@
+/*
+ * The words of the boundary between session and keeper. One packet is a letter
+ * and NUL-ended fields (packet.h). keeper/keeper.c holds the table of what is
+ * allowed when; session/ask.h has one function for each verb.
+ */
+#ifndef BASE_BOUNDARY_H
+#define BASE_BOUNDARY_H
+
+/* Session to keeper. Fields are listed behind each verb. */
+enum verb {
+	VERB_BEGIN = 'b',     /* helo local domain flags size: MAIL FROM */
+	VERB_RECIPIENT = 'r', /* local domain: RCPT TO */
+	VERB_BODY = 'd',      /* -: wants the message file */
+	VERB_COMMIT = 'c',    /* -: the file is written and closed */
+	VERB_ABORT = 'a',     /* -: forget the transaction; not answered */
+	VERB_VERIFY = 'v',    /* local domain */
+	VERB_EXPAND = 'x',    /* local domain */
+	VERB_LOG = 'l',       /* event letter; not answered */
+};
+
+/* Letters of the flags field of VERB_BEGIN. */
+#define FLAG_ESMTP 'E'      /* the client said EHLO or LHLO (RFC 3848) */
+#define FLAG_SMTPUTF8 'U'   /* RFC 6531 */
+#define FLAG_8BITMIME '8'   /* RFC 6152 */
+#define FLAG_BINARYMIME 'B' /* RFC 3030 */
+
+/*
+ * Keeper to session. ANSWER_YES of VERB_RECIPIENT has the smallest size limit so
+ * far (octets), of VERB_BODY the message id and the descriptor; ANSWER_OUTCOMES
+ * answers VERB_COMMIT: the message id and one answer letter for each recipient.
+ * ANSWER_MORE precedes ANSWER_YES with one address a field (verify, expand).
+ */
+enum answer {
+	ANSWER_YES = '+',
+	ANSWER_MORE = '>',
+	ANSWER_OUTCOMES = 'o',
+	ANSWER_NO_USER = 'u',      /* no such mailbox */
+	ANSWER_NO_DOMAIN = 'h',    /* no such domain, or its name is invalid */
+	ANSWER_RELAY_DENIED = 'r', /* not ours, and the client may not relay */
+	ANSWER_NO_QUEUE = 'q',     /* may relay, but cannot be queued now */
+	ANSWER_DENIED = 'p',       /* policy says no (VRFY, EXPN) */
+	ANSWER_TOO_MANY = 'm',     /* recipients or messages in this session */
+	ANSWER_TOO_BIG = 'S',      /* over the size limit that applies */
+	ANSWER_NEVER_FITS = 'Q',   /* larger than the whole quota of a mailbox */
+	ANSWER_FULL = 'f',         /* mailbox over quota now */
+	ANSWER_NO_SPACE = 's',     /* disk or inodes used up */
+	ANSWER_LOOP = 'l',         /* forward files lead in a circle */
+	ANSWER_ERROR = 'e',        /* something of ours failed; logged */
+};
+
+/* What a session may have logged: the keeper knows the words. */
+enum event {
+	EVENT_EARLY_TALKER = 't',
+	EVENT_PIPELINED = 'p',     /* input where the client had to wait */
+	EVENT_BARE_NEWLINE = 'n',  /* bare CR or LF: refused, RFC 5321 2.3.8 */
+	EVENT_TOO_MANY_ERRORS = 'e',
+	EVENT_TIMEOUT = 'o',
+	EVENT_SESSION_CAP = 'c',
+	EVENT_LONG_LINE = 'l',
+	EVENT_TOO_BIG = 's',
+	EVENT_HOPS = 'h',          /* too many Received lines: a loop */
+	EVENT_LOST_IN_DATA = 'd',  /* the client went away in the message */
+	EVENT_WRITE_FAILED = 'w',  /* the message file could not be written */
+};
+
+#endif

@@ -1,0 +1,16 @@
+/* Time: a monotonic clock for deadlines, and the date of RFC 5322 3.3. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#include "base/text.h"
+
+/* Milliseconds of the monotonic clock. */
+int64_t clock_ms(void);
+
+/* Appends "Sun, 22 Nov 2026 11:22:33 +0000", always in UTC (no zone file needed). */
+void clock_date(struct text *t, time_t when);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * postern.conf(5) and domains/NAME.conf: INI by libinih. An unknown section, key or
+ * value is an error that names file, line and what was expected.
+ */
+#ifndef BASE_CONF_H
+#define BASE_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/address.h"
+#include "base/ip.h"
+#include "base/limits.h"
+
+#define CONF_DEFAULT_FILE "/etc/postern/postern.conf"
+#define CONF_DEFAULT_STATE "/var/lib/postern"
+
+struct conf {
+	char file[LIMIT_FILE];          /* as given */
+	char domains[LIMIT_FILE];       /* the directory domains/ beside it */
+	char hostname[LIMIT_DOMAIN + 1];
+	char state[LIMIT_FILE];
+	struct address postmaster;      /* takes mail for <postmaster>; "" = none */
+	struct ip_net relay_from[LIMIT_NETWORKS];
+	unsigned n_relay_from;
+	uint64_t session_user;          /* uid and gid of sessions; 0 = STATE/jail.owner */
+	uint64_t size;                  /* largest message, octets with CRLF (RFC 1870) */
+	bool vrfy;                      /* VRFY and EXPN tell what they know */
+	uint64_t greeting_delay;        /* seconds to wait for early talkers */
+	/* [limits] */
+	uint64_t recipients;            /* per message */
+	uint64_t messages;              /* per session */
+	uint64_t errors;                /* 5xx replies per session */
+	uint64_t received;              /* Received: lines, RFC 5321 6.3 */
+	/* [timeouts], seconds */
+	uint64_t command;               /* to the next command, RFC 5321 4.5.3.2.7 */
+	uint64_t data;                  /* to the next octets of a message */
+	uint64_t session;               /* from greeting to close */
+};
+
+struct domain {
+	uint64_t size;                  /* 0 = the global one */
+	char catchall[LIMIT_LOCAL + 1]; /* "" = none */
+	uint64_t quota;                 /* octets per mailbox, 0 = none */
+	uint64_t quota_messages;        /* messages per mailbox, 0 = none */
+};
+
+/* Told of each error as "FILE:LINE: what is wrong, expected what". */
+typedef void conf_report(void *context, const char *message);
+
+/*
+ * Reads file into c, defaults first. Returns the number of errors, all reported;
+ * 0 means c is usable. A missing file is one error.
+ */
+unsigned conf_load(struct conf *c, const char *file, conf_report *report, void *context);
+
+/*
+ * Reads NAME.conf in the directory dir into d. 0: served; 1: there is no such file;
+ * -1: it has errors, which were reported, or errno says why it can't be read (then
+ * nothing was reported).
+ */
+int conf_load_domain(struct domain *d, int dir, const char *name, conf_report *report,
+                     void *context);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Every cap of Postern in one place, each with the reason for its value.
+ * Unless said otherwise a limit counts octets without a final NUL.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* RFC 5321 4.5.3.1.1: local-part. */
+#define LIMIT_LOCAL 64
+/* RFC 5321 4.5.3.1.2: domain name or number, without brackets. */
+#define LIMIT_DOMAIN 255
+/* A mailbox as text: a quoted local-part may double, quotes, "@", brackets. */
+#define LIMIT_ADDRESS (2 * LIMIT_LOCAL + 2 + 1 + LIMIT_DOMAIN + 2)
+/*
+ * RFC 5321 4.5.3.1.4 asks for 512 octets including CRLF, and each extension adds
+ * to it (RFC 1870, 3030, 6152, 6531, 3461); 2048 covers the sum.
+ */
+#define LIMIT_COMMAND 2048
+/* A command line without an end is read and dropped up to here, then we close. */
+#define LIMIT_COMMAND_DRAIN (64 * 1024)
+/* RFC 5321 4.5.3.1.5: reply line including CRLF. */
+#define LIMIT_REPLY 512
+/* RFC 5321 4.5.3.1.8 asks for at least 100 recipients; the hard cap of a config. */
+#define LIMIT_RECIPIENTS 1000
+/* Mailboxes that one message may be linked into, aliases expanded. */
+#define LIMIT_DESTINATIONS 2000
+/* Deepest chain of forward files. */
+#define LIMIT_FORWARD_DEPTH 10
+/* Addresses in one forward file. */
+#define LIMIT_FORWARD_TARGETS 500
+/* Octets of one forward file. */
+#define LIMIT_FORWARD_FILE (128 * 1024)
+/* One packet between session and keeper (DESIGN.md, the boundary). */
+#define LIMIT_PACKET 4096
+/* Fields in one packet. */
+#define LIMIT_PACKET_FIELDS 16
+/* Largest message a configuration may ask for. */
+#define LIMIT_MESSAGE ((uint64_t)1 << 40)
+/* Trace headers that we put before a message. */
+#define LIMIT_TRACE 2048
+/* A refused message is read on to its end for this many octets past the limit. */
+#define LIMIT_DRAIN ((uint64_t)64 * 1024 * 1024)
+/* Octets read at once from a client. */
+#define LIMIT_READ (128 * 1024)
+/* Octets of replies held back until the next wait. */
+#define LIMIT_WRITE 4096
+/* One configuration line, and one whole configuration file. */
+#define LIMIT_CONF_LINE 4096
+#define LIMIT_CONF_FILE (1024 * 1024)
+/* Networks in relay-from. */
+#define LIMIT_NETWORKS 128
+/* A path of ours: configuration, state. */
+#define LIMIT_FILE 1024
+/* A directory entry, NAME_MAX of every Linux filesystem in use. */
+#define LIMIT_NAME 255
+/* One log line; a longer value is cut and ends in "...". */
+#define LIMIT_LOG_LINE 2048
+#define LIMIT_LOG_VALUE 400
+/* Message and session identifiers. */
+#define LIMIT_ID 40
+/* Stack of forked processes stays small; seconds of CPU one session may use. */
+#define LIMIT_SESSION_CPU 600
+/* Seconds we wait for a peer to read our last reply before we close. */
+#define LIMIT_LINGER 2
+/* Seconds after which a file in STATE/tmp is nobody's any more. */
+#define LIMIT_TMP_AGE (36 * 3600)
+/* A maildirsize file longer than this is written anew (Maildir++). */
+#define LIMIT_MAILDIRSIZE 5120
+
+#endif

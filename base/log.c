@@ -1,0 +1,199 @@
+/*
+ * See log.h. A line is built in caller's memory and leaves in one write, so lines
+ * of processes that share fd 2 do not mix. Allocates nothing after log_open.
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+enum target { TO_STDERR, TO_JOURNAL, TO_SYSLOG };
+
+static enum target target;
+static char context_session[LIMIT_ID + 1];
+static char context_client[64];
+
+static bool
+is_same_file(const struct stat *a, int fd)
+{
+	struct stat b;
+
+	return fstat(fd, &b) == 0 && a->st_dev == b.st_dev && a->st_ino == b.st_ino;
+}
+
+/* True when JOURNAL_STREAM names just this file (xinetd passes the variable on). */
+static bool
+is_journal(const struct stat *st)
+{
+	const char *named = getenv("JOURNAL_STREAM");
+	char own[48];
+	struct text t;
+
+	if (named == NULL)
+		return false;
+	text_init(&t, own, sizeof own);
+	text_addu(&t, st->st_dev);
+	text_addc(&t, ':');
+	text_addu(&t, st->st_ino);
+	return text_ok(&t) && strcmp(named, own) == 0;
+}
+
+static void
+put_null_on_stderr(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd == -1 || dup2(fd, 2) == -1)
+		(void)close(2); /* without /dev/null: nothing may reach the client */
+	if (fd > 2)
+		(void)close(fd);
+}
+
+void
+log_open(const char *program)
+{
+	struct stat st;
+
+	target = TO_STDERR;
+	if (fstat(2, &st) == -1 ||
+	    (S_ISSOCK(st.st_mode) && (is_same_file(&st, 0) || is_same_file(&st, 1)))) {
+		put_null_on_stderr();
+		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
+		target = TO_SYSLOG;
+	} else if (is_journal(&st)) {
+		target = TO_JOURNAL;
+	}
+}
+
+void
+log_context(const char *session, const char *client)
+{
+	(void)text_copy(context_session, sizeof context_session, session);
+	(void)text_copy(context_client, sizeof context_client, client);
+}
+
+static bool
+is_plain(const char *s)
+{
+	if (*s == '\0')
+		return false;
+	for (; *s != '\0'; s++)
+		if (*s <= ' ' || *s > '~' || *s == '"' || *s == '\\' || *s == '=')
+			return false;
+	return true;
+}
+
+static void
+add_octet(struct text *t, unsigned char c)
+{
+	if (c == '"' || c == '\\') {
+		text_addc(t, '\\');
+		text_addc(t, (char)c);
+	} else if (c < ' ' || c > '~') {
+		text_add(t, "\\x");
+		text_addx(t, c, 2);
+	} else {
+		text_addc(t, (char)c);
+	}
+}
+
+void
+log_field(struct log_line *l, const char *key, const char *value)
+{
+	char buf[4 * LIMIT_LOG_VALUE + 8];
+	struct text v;
+	size_t room = sizeof l->buf - l->t.len;
+
+	text_init(&v, buf, sizeof buf);
+	if (is_plain(value) && strlen(value) <= LIMIT_LOG_VALUE) {
+		text_add(&v, value);
+	} else {
+		text_addc(&v, '"');
+		for (size_t i = 0; value[i] != '\0' && i < LIMIT_LOG_VALUE; i++)
+			add_octet(&v, (unsigned char)value[i]);
+		text_add(&v, strlen(value) > LIMIT_LOG_VALUE ? "...\"" : "\"");
+	}
+	/* A field that finds no room is left out whole; the line stays well formed. */
+	if (strlen(key) + v.len + 3 > room)
+		return;
+	text_addc(&l->t, ' ');
+	text_add(&l->t, key);
+	text_addc(&l->t, '=');
+	text_add(&l->t, buf);
+}
+
+void
+log_number(struct log_line *l, const char *key, uint64_t n)
+{
+	char buf[24];
+	struct text t;
+
+	text_init(&t, buf, sizeof buf);
+	text_addu(&t, n);
+	log_field(l, key, buf);
+}
+
+void
+log_start(struct log_line *l, const char *event)
+{
+	text_init(&l->t, l->buf, sizeof l->buf);
+	text_add(&l->t, "event=");
+	text_add(&l->t, event);
+	if (context_session[0] != '\0')
+		log_field(l, "session", context_session);
+	if (context_client[0] != '\0')
+		log_field(l, "client", context_client);
+}
+
+void
+log_send(struct log_line *l, enum log_level level)
+{
+	char out[LIMIT_LOG_LINE + 8];
+	struct text t;
+
+	if (target == TO_SYSLOG) {
+		syslog((int)level, "%s", l->buf);
+		return;
+	}
+	text_init(&t, out, sizeof out);
+	if (target == TO_JOURNAL) {
+		text_addc(&t, '<');
+		text_addu(&t, (uint64_t)level);
+		text_addc(&t, '>');
+	}
+	text_add(&t, l->buf);
+	text_addc(&t, '\n');
+	if (write(2, out, t.len) == -1)
+		return; /* there is nowhere left to say it */
+}
+
+void
+log_error(const char *what, int err)
+{
+	struct log_line l;
+
+	log_start(&l, "error");
+	log_field(&l, "what", what);
+	if (err != 0)
+		log_field(&l, "error", strerror(err));
+	log_send(&l, LOG_LEVEL_ERROR);
+}
+
+void
+die_temp(const char *what, int err)
+{
+	log_error(what, err);
+	_exit(111);
+}
+
+void
+die_perm(const char *what)
+{
+	log_error(what, 0);
+	_exit(100);
+}

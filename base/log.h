@@ -1,0 +1,46 @@
+/*
+ * The log: one line per event, logfmt, values quoted where needed and every octet
+ * outside printable ASCII written as \xNN, so a value can forge neither a line
+ * nor a field. Goes to the journal's stream with its <N> prefix, to a terminal or
+ * pipe on fd 2, or to syslog where fd 2 is not ours.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdint.h>
+#include <stdnoreturn.h>
+
+#include "base/limits.h"
+#include "base/text.h"
+
+enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6 };
+
+/*
+ * Decides where lines go; call before anything is confined. When fd 2 is the same
+ * file as fd 0 or 1 (xinetd hands the client's socket on all three), or closed,
+ * /dev/null is put there and syslog is used: no stray octet may reach a client.
+ */
+void log_open(const char *program);
+
+/* Fields that every line of this process gets from now on; "" leaves one out. */
+void log_context(const char *session, const char *client);
+
+struct log_line {
+	struct text t;
+	char buf[LIMIT_LOG_LINE];
+};
+
+/* log_start(&l, "deliver"); log_field(&l, "to", to); log_send(&l, LOG_LEVEL_INFO); */
+void log_start(struct log_line *l, const char *event);
+void log_field(struct log_line *l, const char *key, const char *value);
+void log_number(struct log_line *l, const char *key, uint64_t n);
+void log_send(struct log_line *l, enum log_level level);
+
+/* event=error what="..." error="strerror(errno)" when err is not 0. */
+void log_error(const char *what, int err);
+
+/* One line, then the end: exit 111 (try again) or 100 (will not get better). */
+noreturn void die_temp(const char *what, int err);
+noreturn void die_perm(const char *what);
+
+#endif

@@ -1,0 +1,15 @@
+/* Numbers out of text: decimal only, no sign, no white space, overflow refused. */
+#ifndef BASE_NUM_H
+#define BASE_NUM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Digits only, at least one; false above max. */
+bool parse_u64(const char *s, uint64_t max, uint64_t *out);
+/* parse_u64 with an optional suffix K, M, G or T (powers of 1024). */
+bool parse_size(const char *s, uint64_t max, uint64_t *out);
+/* Seconds, or a number with suffix s, m, h or d. */
+bool parse_seconds(const char *s, uint64_t max, uint64_t *out);
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * Packets between processes of different privilege. Everything received is
+ * foreign: lengths, ends and descriptors are checked before a field is shown.
+ */
+#include "base/packet.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Room for one descriptor, aligned as CMSG_* want it. */
+union control {
+	struct cmsghdr header;
+	char space[CMSG_SPACE(sizeof(int))];
+};
+
+void
+packet_start(struct packet *p, char letter)
+{
+	p->letter = letter;
+	p->n = 0;
+	p->fd = -1;
+	p->buf[0] = letter;
+	p->len = 1;
+}
+
+void
+packet_add(struct packet *p, const char *field)
+{
+	size_t len = strlen(field) + 1;
+
+	if (p->n == LIMIT_PACKET_FIELDS || len > sizeof p->buf - p->len) {
+		p->len = sizeof p->buf + 1; /* remembered until the send */
+		p->n = LIMIT_PACKET_FIELDS;
+		return;
+	}
+	memcpy(p->buf + p->len, field, len);
+	p->field[p->n++] = p->buf + p->len;
+	p->len += len;
+}
+
+void
+packet_addc(struct packet *p, char c)
+{
+	char s[2] = { c, '\0' };
+
+	packet_add(p, s);
+}
+
+void
+packet_addu(struct packet *p, uint64_t n)
+{
+	char s[24];
+	struct text t;
+
+	text_init(&t, s, sizeof s);
+	text_addu(&t, n);
+	packet_add(p, s);
+}
+
+int
+packet_send(int sock, struct packet *p, int fd)
+{
+	union control control;
+	struct iovec iov = { p->buf, p->len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (p->len > sizeof p->buf) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	if (fd != -1) {
+		struct cmsghdr *c;
+
+		memset(&control, 0, sizeof control);
+		msg.msg_control = control.space;
+		msg.msg_controllen = sizeof control.space;
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof fd);
+		memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	}
+	do
+		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	return n == -1 ? -1 : 0;
+}
+
+static int
+bad_packet(struct packet *p)
+{
+	if (p->fd != -1)
+		(void)close(p->fd); /* unwanted; there is no better place for an error */
+	p->fd = -1;
+	errno = EBADMSG;
+	return -1;
+}
+
+static int
+split(struct packet *p)
+{
+	size_t at = 1;
+
+	p->letter = p->buf[0];
+	p->n = 0;
+	if (p->len > 1 && p->buf[p->len - 1] != '\0')
+		return -1;
+	while (at < p->len) {
+		if (p->n == LIMIT_PACKET_FIELDS)
+			return -1;
+		p->field[p->n++] = p->buf + at;
+		at += strlen(p->buf + at) + 1;
+	}
+	return 0;
+}
+
+int
+packet_recv(int sock, struct packet *p)
+{
+	union control control;
+	struct iovec iov = { p->buf, sizeof p->buf };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		/* CMSG_SPACE would have room for a second descriptor. */
+		.msg_controllen = CMSG_LEN(sizeof(int)),
+	};
+	struct cmsghdr *c;
+	ssize_t n;
+
+	p->fd = -1;
+	do
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return -1;
+	for (c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			memcpy(&p->fd, CMSG_DATA(c), sizeof p->fd);
+	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		return bad_packet(p);
+	if (n == 0)
+		return p->fd == -1 ? 0 : bad_packet(p);
+	p->len = (size_t)n;
+	return split(p) == 0 ? 1 : bad_packet(p);
+}

@@ -1,0 +1,205 @@
+/*
+ * See sandbox.h. Straight system calls: the kernel's own headers are the
+ * documentation, and a static program gains nothing from a wrapper library.
+ */
+#include "base/sandbox.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Rights that headers older than the kernel may lack (landlock(7)). */
+#define FS_REFER (1ULL << 13)    /* ABI 2 */
+#define FS_TRUNCATE (1ULL << 14) /* ABI 3 */
+#define FS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
+#define NET_ALL 3ULL             /* ABI 4: bind and connect TCP */
+#define SCOPE_ALL 3ULL           /* ABI 6: abstract unix sockets, signals */
+
+/* struct landlock_ruleset_attr with all members up to ABI 6. */
+struct ruleset {
+	uint64_t fs;
+	uint64_t net;
+	uint64_t scoped;
+};
+
+int
+sandbox_landlock_abi(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+	                   LANDLOCK_CREATE_RULESET_VERSION);
+
+	return abi > 0 ? (int)abi : 0;
+}
+
+/* A ruleset that denies all this ABI knows. */
+static int
+open_ruleset(int abi)
+{
+	struct ruleset r = { .fs = (1ULL << 13) - 1 };
+	size_t size = sizeof r.fs;
+
+	if (abi >= 2)
+		r.fs |= FS_REFER;
+	if (abi >= 3)
+		r.fs |= FS_TRUNCATE;
+	if (abi >= 4) {
+		r.net = NET_ALL;
+		size = offsetof(struct ruleset, scoped);
+	}
+	if (abi >= 5)
+		r.fs |= FS_IOCTL_DEV;
+	if (abi >= 6) {
+		r.scoped = SCOPE_ALL;
+		size = sizeof r;
+	}
+	return (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
+}
+
+static int
+add_path(int ruleset, int dir, uint64_t rights)
+{
+	struct landlock_path_beneath_attr rule = {
+		.allowed_access = rights,
+		.parent_fd = dir,
+	};
+
+	return (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
+	                    &rule, 0);
+}
+
+static int
+enforce(int ruleset)
+{
+	long r = syscall(SYS_landlock_restrict_self, ruleset, 0);
+	int err = errno;
+
+	(void)close(ruleset);
+	errno = err;
+	return r == 0 ? 1 : -1;
+}
+
+int
+sandbox_no_new_privs(void)
+{
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+		return -1;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+int
+sandbox_landlock_nothing(void)
+{
+	int abi = sandbox_landlock_abi();
+	int ruleset;
+
+	if (abi < 1)
+		return 0;
+	ruleset = open_ruleset(abi);
+	return ruleset == -1 ? -1 : enforce(ruleset);
+}
+
+int
+sandbox_landlock_files(int state, int conf)
+{
+	int abi = sandbox_landlock_abi();
+	uint64_t read_only = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+	uint64_t all = read_only | LANDLOCK_ACCESS_FS_WRITE_FILE |
+	               LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR |
+	               LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+	               FS_REFER | (abi >= 3 ? FS_TRUNCATE : 0);
+	int ruleset;
+
+	if (abi < 2)
+		return 0;
+	ruleset = open_ruleset(abi);
+	if (ruleset == -1)
+		return -1;
+	if (add_path(ruleset, state, all) == -1 || add_path(ruleset, conf, read_only) == -1) {
+		int err = errno;
+
+		(void)close(ruleset);
+		errno = err;
+		return -1;
+	}
+	return enforce(ruleset);
+}
+
+#if defined __x86_64__
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined __aarch64__
+#define ARCH AUDIT_ARCH_AARCH64
+#else
+#error "base/sandbox.c: name this architecture's AUDIT_ARCH constant"
+#endif
+
+#define LOAD(member) \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define ALLOW(name) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), \
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define KILL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+#define X32_BIT 0x40000000U
+
+int
+sandbox_seccomp_session(void)
+{
+	static struct sock_filter filter[] = {
+		LOAD(arch),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
+		KILL,
+		LOAD(nr),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
+		KILL,
+		ALLOW(read),
+		ALLOW(write),
+		ALLOW(ppoll),
+		ALLOW(sendmsg),
+		ALLOW(recvmsg),
+		ALLOW(close),
+		ALLOW(writev),
+		ALLOW(shutdown),
+		ALLOW(clock_gettime),
+		ALLOW(restart_syscall),
+		ALLOW(rt_sigreturn),
+		ALLOW(exit_group),
+		KILL,
+	};
+	struct sock_fprog prog = { sizeof filter / sizeof filter[0], filter };
+
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
+}
+
+bool
+sandbox_is_privileged(void)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) == -1)
+		return false;
+	return (data[0].effective & 1U << CAP_SETUID) != 0;
+}
+
+int
+sandbox_become(uid_t uid, gid_t gid)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	if (setgroups(0, NULL) == -1 || setresgid(gid, gid, gid) == -1 ||
+	    setresuid(uid, uid, uid) == -1)
+		return -1;
+	/* uid 0 -> other clears these; ambient capabilities under another uid stay. */
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 && errno != EINVAL)
+		return -1;
+	return (int)syscall(SYS_capset, &header, none);
+}

@@ -1,0 +1,39 @@
+/*
+ * What a process gives up before it reads foreign octets: Landlock(7) domains,
+ * the seccomp(2) filter of the session, and core dumps.
+ */
+#ifndef BASE_SANDBOX_H
+#define BASE_SANDBOX_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Landlock's ABI version of the running kernel; 0 where it is missing or off. */
+int sandbox_landlock_abi(void);
+
+/* Dumpable 0 and no new privileges, for this process and its children. */
+int sandbox_no_new_privs(void);
+
+/*
+ * Landlock with no path, no port and no scope. 1: enforced; 0: the kernel has no
+ * Landlock; -1 with errno.
+ */
+int sandbox_landlock_nothing(void);
+
+/*
+ * Landlock for the keeper: read, write, make and link beneath `state`, read beneath
+ * `conf` (descriptors of directories). Needs ABI 2, since ABI 1 forbids links
+ * between directories altogether. 1, 0 and -1 as above.
+ */
+int sandbox_landlock_files(int state, int conf);
+
+/* Kills the process at any system call but the session's few. 0, or -1 with errno. */
+int sandbox_seccomp_session(void);
+
+/* Effective capability to change uid (capabilities(7)): uid 0 or ambient. */
+bool sandbox_is_privileged(void);
+
+/* For good: no groups, gid, uid, no capability. 0, or -1 with errno. */
+int sandbox_become(uid_t uid, gid_t gid);
+
+#endif
