@@ -81,25 +81,31 @@ $(BUILD)/headers/%.ok: %
 	$(CC) $(ALL_CFLAGS) -fsyntax-only -x c $<
 	@touch $@
 
+# Paths of this installation, put into units and scripts.
+FILL = sed -e 's,@SBINDIR@,$(SBINDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g' \
+	-e 's,@LOCALSTATEDIR@,$(LOCALSTATEDIR),g'
+
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
 		$(DESTDIR)$(COMPLETIONDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
-		$(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(PREFIX)/share/postern
+		$(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(PREFIX)/share/postern/xinetd \
+		$(DESTDIR)$(PREFIX)/share/postern/tcpserver/log
 	install -m 0755 $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
 	install -m 0644 man/*.5 $(DESTDIR)$(MANDIR)/man5
 	install -m 0644 man/*.8 $(DESTDIR)$(MANDIR)/man8
 	install -m 0644 units/postern.bash-completion $(DESTDIR)$(COMPLETIONDIR)/postern
 	for f in units/systemd/*; do \
-		sed -e 's,@SBINDIR@,$(SBINDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g' \
-		    -e 's,@LOCALSTATEDIR@,$(LOCALSTATEDIR),g' "$$f" > $(BUILD)/unit.tmp && \
-		install -m 0644 $(BUILD)/unit.tmp "$(DESTDIR)$(UNITDIR)/$${f##*/}" || exit 1; \
-	done; rm -f $(BUILD)/unit.tmp
+		$(FILL) "$$f" > "$(DESTDIR)$(UNITDIR)/$${f##*/}" || exit 1; \
+		chmod 0644 "$(DESTDIR)$(UNITDIR)/$${f##*/}"; \
+	done
 	install -m 0644 units/sysusers.d/postern.conf $(DESTDIR)$(SYSUSERSDIR)/postern.conf
-	sed -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g' -e 's,@LOCALSTATEDIR@,$(LOCALSTATEDIR),g' \
-		units/tmpfiles.d/postern.conf > $(BUILD)/tmpfiles.tmp
-	install -m 0644 $(BUILD)/tmpfiles.tmp $(DESTDIR)$(TMPFILESDIR)/postern.conf
-	rm -f $(BUILD)/tmpfiles.tmp
-	cp -R units/xinetd units/tcpserver $(DESTDIR)$(PREFIX)/share/postern/
+	$(FILL) units/tmpfiles.d/postern.conf > $(DESTDIR)$(TMPFILESDIR)/postern.conf
+	$(FILL) units/xinetd/postern > $(DESTDIR)$(PREFIX)/share/postern/xinetd/postern
+	$(FILL) units/tcpserver/run > $(DESTDIR)$(PREFIX)/share/postern/tcpserver/run
+	install -m 0755 units/tcpserver/log/run $(DESTDIR)$(PREFIX)/share/postern/tcpserver/log
+	chmod 0644 $(DESTDIR)$(TMPFILESDIR)/postern.conf \
+		$(DESTDIR)$(PREFIX)/share/postern/xinetd/postern
+	chmod 0755 $(DESTDIR)$(PREFIX)/share/postern/tcpserver/run
 
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(SBINDIR)/%)

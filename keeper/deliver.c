@@ -1,0 +1,180 @@
+/*
+ * See deliver.h; DESIGN.md, "Commit order", is this file in words. Every failure
+ * before the last sync takes the links back: the client has not seen a 250.
+ */
+#include "keeper/deliver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "keeper/maildir.h"
+#include "keeper/quota.h"
+
+/* Up to so many directories are synced one by one, more by one syncfs. */
+#define FEW 8
+
+static enum answer
+answer_for(int err)
+{
+	return err == ENOSPC || err == EDQUOT ? ANSWER_NO_SPACE : ANSWER_ERROR;
+}
+
+static enum answer
+failed(const char *what, const char *path)
+{
+	enum answer a = answer_for(errno);
+	struct log_line l;
+
+	log_start(&l, "error");
+	log_field(&l, "what", what);
+	log_field(&l, "error", strerror(errno));
+	log_field(&l, "mailbox", path);
+	log_send(&l, LOG_LEVEL_ERROR);
+	return a;
+}
+
+/* Limits with the size that is known now. */
+static enum answer
+check(const struct delivery *d, const struct destination *to)
+{
+	if (to->domain.size != 0 && d->size > to->domain.size + LIMIT_TRACE)
+		return ANSWER_TOO_BIG;
+	return quota_check(d->state, to->path, &to->domain, d->size);
+}
+
+static void
+refuse_all(struct targets *t, enum answer why)
+{
+	for (unsigned i = 0; i < t->n_destinations; i++)
+		t->destinations[i].outcome = why;
+}
+
+/* A destination that may not have it: alone, or all with it. */
+static bool
+is_refused(struct delivery *d, unsigned i, enum answer a)
+{
+	if (a == ANSWER_YES)
+		return false;
+	if (d->each_alone)
+		d->targets->destinations[i].outcome = a;
+	else
+		refuse_all(d->targets, a);
+	return true;
+}
+
+static bool
+check_all(struct delivery *d)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < d->targets->n_destinations; i++) {
+		if (!is_refused(d, i, check(d, &d->targets->destinations[i])))
+			any = true;
+		else if (!d->each_alone)
+			return false;
+	}
+	return any;
+}
+
+/* Links into one mailbox; on success *new is its open directory. */
+static enum answer
+link_into(struct delivery *d, const struct destination *to, const char *name, int *new)
+{
+	*new = maildir_open_new(d->state, to->path);
+	if (*new == -1)
+		return failed("open Maildir", to->path);
+	if (message_link(d->message, *new, name) == -1) {
+		enum answer a = failed("link message", to->path);
+
+		(void)close(*new); /* nothing written */
+		return a;
+	}
+	return ANSWER_YES;
+}
+
+static void
+unlink_from(struct delivery *d, const struct destination *to, const char *name)
+{
+	int new = mailbox_open(d->state, to->path, "/Maildir/new", O_RDONLY | O_DIRECTORY);
+
+	/* A reader that has moved it already keeps it; the client will send again. */
+	if (new != -1) {
+		(void)unlinkat(new, name, 0);
+		(void)close(new);
+	}
+}
+
+static void
+take_back(struct delivery *d, const char *name, unsigned end, enum answer why)
+{
+	struct targets *t = d->targets;
+
+	for (unsigned i = 0; i < end; i++)
+		if (t->destinations[i].outcome == ANSWER_YES)
+			unlink_from(d, &t->destinations[i], name);
+	for (unsigned i = 0; i < t->n_destinations; i++)
+		if (!d->each_alone || t->destinations[i].outcome == ANSWER_YES)
+			t->destinations[i].outcome = why;
+}
+
+/* Makes every link, and syncs a few directories as it goes. */
+static void
+link_all(struct delivery *d, const char *name)
+{
+	struct targets *t = d->targets;
+	bool few = t->n_destinations <= FEW;
+	int dirs[FEW];
+	unsigned n = 0;
+	enum answer why = ANSWER_YES;
+	unsigned i;
+
+	for (i = 0; i < t->n_destinations && why == ANSWER_YES; i++) {
+		struct destination *to = &t->destinations[i];
+		int new;
+
+		if (to->outcome != ANSWER_YES)
+			continue;
+		to->outcome = link_into(d, to, name, &new);
+		if (to->outcome != ANSWER_YES) {
+			why = d->each_alone ? ANSWER_YES : to->outcome;
+			continue;
+		}
+		if (few)
+			dirs[n++] = new;
+		else
+			(void)close(new); /* syncfs below */
+	}
+	/* All links first: one journal commit carries them all. */
+	for (unsigned k = 0; k < n; k++) {
+		if (why == ANSWER_YES && fsync(dirs[k]) == -1)
+			why = failed("sync Maildir", "");
+		(void)close(dirs[k]); /* its fsync has told */
+	}
+	if (!few && why == ANSWER_YES && syncfs(d->message->read_fd) == -1)
+		why = failed("syncfs", "");
+	if (why != ANSWER_YES)
+		take_back(d, name, i, why);
+}
+
+void
+deliver(struct delivery *d)
+{
+	char name[LIMIT_NAME + 1];
+	struct targets *t = d->targets;
+
+	if (!check_all(d))
+		return;
+	if (message_sync(d->message) == -1) {
+		refuse_all(t, failed("sync message", ""));
+		return;
+	}
+	maildir_name(name, d->host, d->size);
+	link_all(d, name);
+	for (unsigned i = 0; i < t->n_destinations; i++)
+		if (t->destinations[i].outcome == ANSWER_YES)
+			quota_add(d->state, t->destinations[i].path,
+			          &t->destinations[i].domain, d->size);
+}

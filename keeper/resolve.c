@@ -1,0 +1,335 @@
+/*
+ * See resolve.h. A mailbox met twice while one recipient is expanded is passed over
+ * the second time; a recipient that so ends nowhere is a loop.
+ */
+#include "keeper/resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "keeper/name.h"
+#include "keeper/quota.h"
+
+static void
+log_conf_error(void *context, const char *message)
+{
+	(void)context;
+	log_error(message, 0);
+}
+
+static void
+log_mailbox(const char *path, const char *what, int err)
+{
+	struct log_line l;
+
+	log_start(&l, "error");
+	log_field(&l, "what", what);
+	log_field(&l, "mailbox", path);
+	if (err != 0)
+		log_field(&l, "error", strerror(err));
+	log_send(&l, LOG_LEVEL_ERROR);
+}
+
+static void
+log_forward(const char *path, unsigned line, const char *what)
+{
+	struct log_line l;
+
+	log_start(&l, "forward");
+	log_field(&l, "mailbox", path);
+	log_number(&l, "line", line);
+	log_field(&l, "what", what);
+	log_send(&l, LOG_LEVEL_WARNING);
+}
+
+/* Why a mailbox could not be opened, in words that say what to do. */
+static enum answer
+report_mailbox(const char *path, int err)
+{
+	switch (err) {
+	case EXDEV:
+		log_mailbox(path, "mailbox is on another filesystem: move it beneath STATE", 0);
+		break;
+	case ELOOP:
+		log_mailbox(path, "mailbox is a symbolic link: put the directory there", 0);
+		break;
+	default:
+		log_mailbox(path, "open mailbox", err);
+	}
+	return ANSWER_ERROR;
+}
+
+/* 1 there is such a mailbox, 0 there is not, -1 it can't be used (reported). */
+static int
+find_mailbox(const struct resolver *r, const char *path)
+{
+	int fd = mailbox_open(r->state, path, "", O_PATH | O_DIRECTORY);
+
+	if (fd != -1) {
+		(void)close(fd); /* nothing was written */
+		return 1;
+	}
+	if (errno == ENOENT)
+		return 0;
+	(void)report_mailbox(path, errno);
+	return -1;
+}
+
+static enum answer
+link_target(struct resolver *r, unsigned destination)
+{
+	struct targets *t = r->targets;
+
+	for (unsigned i = r->first; i < t->n_links; i++)
+		if (t->links[i] == destination)
+			return ANSWER_YES;
+	if (t->n_links == sizeof t->links / sizeof t->links[0])
+		return ANSWER_TOO_MANY;
+	t->links[t->n_links++] = (unsigned short)destination;
+	return ANSWER_YES;
+}
+
+static enum answer
+add_destination(struct resolver *r, const char *path, const struct domain *d)
+{
+	struct targets *t = r->targets;
+	struct destination *new;
+	enum answer a;
+
+	for (unsigned i = 0; i < t->n_destinations; i++)
+		if (strcmp(t->destinations[i].path, path) == 0)
+			return link_target(r, i);
+	if (t->n_destinations == LIMIT_DESTINATIONS)
+		return ANSWER_TOO_MANY;
+	a = quota_check(r->state, path, d, r->size);
+	if (a != ANSWER_YES)
+		return a;
+	new = &t->destinations[t->n_destinations];
+	(void)text_copy(new->path, sizeof new->path, path);
+	new->domain = *d;
+	new->outcome = ANSWER_YES;
+	return link_target(r, t->n_destinations++);
+}
+
+static enum answer expand_address(struct resolver *r, const struct address *a,
+                                  unsigned depth);
+
+static bool
+is_seen(struct resolver *r, const char *path)
+{
+	for (unsigned i = 0; i < r->n_seen; i++)
+		if (strcmp(r->seen[i], path) == 0)
+			return true;
+	return false;
+}
+
+/* True when the address names the mailbox whose forward file it stands in. */
+static bool
+is_own(const struct address *a, const char *path)
+{
+	char domain[LIMIT_NAME + 1], name[LIMIT_NAME + 1], other[MAILBOX_PATH];
+
+	if (!name_domain(domain, a->domain) || !name_mailbox(name, a->local))
+		return false;
+	mailbox_path(other, domain, name);
+	return strcmp(other, path) == 0;
+}
+
+/* Each line of the forward file that has been opened for this depth. */
+static enum answer
+follow_forward(struct resolver *r, const char *path, const struct domain *d,
+               unsigned depth)
+{
+	struct forward *f = &r->forward[depth];
+	struct address a;
+	enum forward_line line;
+
+	while ((line = forward_next(f, &a)) != FORWARD_END) {
+		enum answer answer;
+
+		if (line == FORWARD_BAD) {
+			log_forward(path, f->line, "no address: expected user@domain");
+			continue;
+		}
+		answer = is_own(&a, path) ? add_destination(r, path, d) :
+		                            expand_address(r, &a, depth + 1);
+		if (answer == ANSWER_RELAY_DENIED || answer == ANSWER_NO_QUEUE) {
+			log_forward(path, f->line, "remote target: cannot be queued yet");
+			return ANSWER_NO_QUEUE;
+		}
+		/* One dead target must not stop mail to the others. */
+		if (answer == ANSWER_NO_USER || answer == ANSWER_NO_DOMAIN)
+			log_forward(path, f->line, "no such mailbox");
+		else if (answer != ANSWER_YES)
+			return answer;
+	}
+	return ANSWER_YES;
+}
+
+static enum answer
+expand_mailbox(struct resolver *r, const char *path, const struct domain *d,
+               unsigned depth)
+{
+	if (is_seen(r, path)) {
+		r->circle = true;
+		return ANSWER_YES;
+	}
+	if (depth == LIMIT_FORWARD_DEPTH || r->n_seen == LIMIT_FORWARD_TARGETS)
+		return ANSWER_LOOP;
+	(void)text_copy(r->seen[r->n_seen++], MAILBOX_PATH, path);
+	switch (forward_open(&r->forward[depth], r->state, path)) {
+	case 0:
+		return follow_forward(r, path, d, depth);
+	case 1:
+		return add_destination(r, path, d);
+	default:
+		log_mailbox(path, "read forward file", errno);
+		return ANSWER_ERROR;
+	}
+}
+
+static bool
+is_postmaster(const char *local)
+{
+	return strcasecmp(local, "postmaster") == 0;
+}
+
+/* RFC 5321 4.5.1: every served domain has a postmaster. */
+static enum answer
+expand_postmaster(struct resolver *r, unsigned depth)
+{
+	if (r->conf->postmaster.domain[0] == '\0' || depth == LIMIT_FORWARD_DEPTH)
+		return ANSWER_NO_USER;
+	return expand_address(r, &r->conf->postmaster, depth + 1);
+}
+
+static enum answer
+expand_local(struct resolver *r, const char *domain, const struct domain *d,
+             const char *local, unsigned depth)
+{
+	char name[LIMIT_NAME + 1], path[MAILBOX_PATH];
+	const char *tries[2] = { local, d->catchall };
+
+	for (unsigned i = 0; i < 2; i++) {
+		int found;
+
+		if (tries[i][0] == '\0' || !name_mailbox(name, tries[i]))
+			continue;
+		mailbox_path(path, domain, name);
+		found = find_mailbox(r, path);
+		if (found == 1)
+			return expand_mailbox(r, path, d, depth);
+		if (found == -1)
+			return ANSWER_ERROR;
+		if (i == 0 && is_postmaster(local) && r->conf->postmaster.domain[0] != '\0')
+			return expand_postmaster(r, depth);
+	}
+	return ANSWER_NO_USER;
+}
+
+static enum answer
+not_ours(const struct resolver *r)
+{
+	return r->may_relay ? ANSWER_NO_QUEUE : ANSWER_RELAY_DENIED;
+}
+
+static enum answer
+expand_address(struct resolver *r, const struct address *a, unsigned depth)
+{
+	char domain[LIMIT_NAME + 1];
+	struct domain d;
+
+	if (a->domain[0] == '\0')
+		return is_postmaster(a->local) ? expand_postmaster(r, depth) : ANSWER_NO_USER;
+	if (a->domain[0] == '[')
+		return not_ours(r);
+	if (!name_domain(domain, a->domain))
+		return ANSWER_NO_DOMAIN;
+	errno = 0;
+	switch (conf_load_domain(&d, r->domains, domain, log_conf_error, NULL)) {
+	case 0:
+		break;
+	case 1:
+		return not_ours(r);
+	default:
+		if (errno != 0)
+			log_mailbox(domain, "read domain file", errno);
+		return ANSWER_ERROR;
+	}
+	if (d.size != 0 && r->size > d.size)
+		return ANSWER_TOO_BIG;
+	if (d.size != 0 && d.size < r->limit)
+		r->limit = d.size;
+	return expand_local(r, domain, &d, a->local, depth);
+}
+
+/* RELAYCLIENT as qmail has it: its value goes behind every recipient. */
+static bool
+append_value(struct address *a, const char *value)
+{
+	struct text t;
+	char domain[sizeof a->domain];
+
+	text_init(&t, domain, sizeof domain);
+	text_add(&t, a->domain);
+	text_add(&t, value);
+	return text_ok(&t) && text_copy(a->domain, sizeof a->domain, domain);
+}
+
+enum answer
+resolve_recipient(struct resolver *r, const struct address *a, uint64_t size,
+                  struct targets *t, uint64_t *limit)
+{
+	struct address to = *a;
+	unsigned destinations = t->n_destinations;
+	enum answer answer;
+
+	r->targets = t;
+	r->first = t->n_links;
+	r->size = size;
+	r->limit = *limit;
+	r->n_seen = 0;
+	r->circle = false;
+	if (!append_value(&to, r->append))
+		return ANSWER_NO_DOMAIN;
+	answer = expand_address(r, &to, 0);
+	if (answer == ANSWER_YES && t->n_links == r->first)
+		answer = r->circle ? ANSWER_LOOP : ANSWER_NO_USER;
+	if (answer == ANSWER_YES) {
+		*limit = r->limit;
+	} else {
+		t->n_destinations = destinations;
+		t->n_links = r->first;
+	}
+	return answer;
+}
+
+enum answer
+resolve_expand(struct resolver *r, const struct address *a,
+               void (*tell)(void *context, const struct address *a), void *context)
+{
+	char domain[LIMIT_NAME + 1], name[LIMIT_NAME + 1], path[MAILBOX_PATH];
+	struct forward *f = &r->forward[0];
+	struct address target;
+	struct domain d;
+	enum forward_line line;
+
+	if (!name_domain(domain, a->domain) || !name_mailbox(name, a->local) ||
+	    conf_load_domain(&d, r->domains, domain, log_conf_error, NULL) != 0)
+		return ANSWER_NO_USER;
+	mailbox_path(path, domain, name);
+	if (find_mailbox(r, path) != 1)
+		return ANSWER_NO_USER;
+	if (forward_open(f, r->state, path) != 0) {
+		tell(context, a);
+		return ANSWER_YES;
+	}
+	while ((line = forward_next(f, &target)) != FORWARD_END)
+		if (line == FORWARD_ADDRESS)
+			tell(context, &target);
+	return ANSWER_YES;
+}

@@ -1,0 +1,61 @@
+/*
+ * From a recipient to the mailboxes that will hold the message: served domain,
+ * mailbox, catchall, postmaster, forward files. The keeper decides here, on its own
+ * knowledge, what a session may address.
+ */
+#ifndef KEEPER_RESOLVE_H
+#define KEEPER_RESOLVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/boundary.h"
+#include "base/conf.h"
+#include "keeper/forward.h"
+#include "keeper/mailbox.h"
+
+/* One mailbox of a message. */
+struct destination {
+	char path[MAILBOX_PATH];   /* beneath STATE */
+	struct domain domain;      /* its limits */
+	enum answer outcome;       /* of the delivery */
+};
+
+/* What the recipients of one message lead to; each mailbox once. */
+struct targets {
+	unsigned n_destinations, n_links;
+	struct destination destinations[LIMIT_DESTINATIONS];
+	/* For each recipient a run of indexes into destinations. */
+	unsigned short links[2 * LIMIT_DESTINATIONS];
+};
+
+struct resolver {
+	const struct conf *conf;
+	int state, domains;        /* held directories */
+	bool may_relay;            /* this client, by its address or login */
+	const char *append;        /* RELAYCLIENT's value, or "" */
+	/* the rest is the resolver's own */
+	struct targets *targets;
+	unsigned first;            /* of this recipient's links */
+	uint64_t size;             /* declared, 0 = not */
+	uint64_t limit;            /* smallest size limit met */
+	bool circle;               /* a mailbox was met again */
+	unsigned n_seen;           /* mailboxes expanded for this recipient */
+	char seen[LIMIT_FORWARD_TARGETS][MAILBOX_PATH];
+	struct forward forward[LIMIT_FORWARD_DEPTH];
+};
+
+/*
+ * Adds the mailboxes of one recipient to t. ANSWER_YES, or why not, and then t is as
+ * it was. *limit is lowered to the smallest size that a domain met allows.
+ */
+enum answer resolve_recipient(struct resolver *r, const struct address *a, uint64_t size,
+                              struct targets *t, uint64_t *limit);
+
+/* EXPN: calls tell() with each address a forward file holds, or with the address. */
+enum answer resolve_expand(struct resolver *r, const struct address *a,
+                           void (*tell)(void *context, const struct address *a),
+                           void *context);
+
+#endif

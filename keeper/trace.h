@@ -1,0 +1,26 @@
+/* The lines that stand before a message: RFC 5321 4.4, in this order. */
+#ifndef KEEPER_TRACE_H
+#define KEEPER_TRACE_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "base/address.h"
+#include "base/ip.h"
+#include "base/text.h"
+
+struct trace {
+	const struct address *sender;    /* Return-Path:; local "" for <> */
+	const struct address *recipient; /* Delivered-To: and "for"; NULL when several */
+	const char *helo;
+	const struct ip *client;
+	const char *host;                /* ours */
+	const char *id;                  /* of the message */
+	bool esmtp, lmtp, smtputf8;      /* the protocol word, RFC 3848 and 6531 */
+	time_t now;
+};
+
+/* Appends them with LF line ends; at most LIMIT_TRACE octets. */
+void trace_text(struct text *t, const struct trace *tr);
+
+#endif

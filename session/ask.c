@@ -1,0 +1,153 @@
+/* See ask.h. Every question but abort and log waits for its answer. */
+#include "session/ask.h"
+
+#include <string.h>
+
+#include "base/num.h"
+
+void
+ask_init(struct ask *k, int fd)
+{
+	k->fd = fd;
+	k->gone = false;
+}
+
+static void
+tell(struct ask *k)
+{
+	if (!k->gone && packet_send(k->fd, &k->packet, -1) == -1)
+		k->gone = true;
+}
+
+static enum answer
+hear(struct ask *k)
+{
+	if (k->gone || packet_recv(k->fd, &k->packet) != 1) {
+		k->gone = true;
+		return ANSWER_GONE;
+	}
+	return (enum answer)(unsigned char)k->packet.letter;
+}
+
+static enum answer
+ask(struct ask *k)
+{
+	tell(k);
+	return hear(k);
+}
+
+/* The answer broke the protocol: as good as none. */
+static enum answer
+unclear(struct ask *k)
+{
+	k->gone = true;
+	return ANSWER_GONE;
+}
+
+enum answer
+ask_begin(struct ask *k, const struct sender *s)
+{
+	char flags[5];
+	struct text t;
+
+	text_init(&t, flags, sizeof flags);
+	if (s->esmtp)
+		text_addc(&t, FLAG_ESMTP);
+	if (s->smtputf8)
+		text_addc(&t, FLAG_SMTPUTF8);
+	if (s->eight_bit)
+		text_addc(&t, FLAG_8BITMIME);
+	if (s->binary)
+		text_addc(&t, FLAG_BINARYMIME);
+	packet_start(&k->packet, VERB_BEGIN);
+	packet_add(&k->packet, s->helo);
+	packet_add(&k->packet, s->address.local);
+	packet_add(&k->packet, s->address.domain);
+	packet_add(&k->packet, flags);
+	packet_addu(&k->packet, s->size);
+	return ask(k);
+}
+
+static void
+start_address(struct ask *k, enum verb verb, const struct address *a)
+{
+	packet_start(&k->packet, (char)verb);
+	packet_add(&k->packet, a->local);
+	packet_add(&k->packet, a->domain);
+}
+
+enum answer
+ask_recipient(struct ask *k, const struct address *a, uint64_t *limit)
+{
+	enum answer answer;
+
+	start_address(k, VERB_RECIPIENT, a);
+	answer = ask(k);
+	if (answer == ANSWER_YES &&
+	    (k->packet.n != 1 || !parse_u64(k->packet.field[0], UINT64_MAX, limit)))
+		return unclear(k);
+	return answer;
+}
+
+enum answer
+ask_body(struct ask *k, int *fd)
+{
+	enum answer answer;
+
+	packet_start(&k->packet, VERB_BODY);
+	answer = ask(k);
+	if (answer == ANSWER_YES && k->packet.fd == -1)
+		return unclear(k);
+	*fd = k->packet.fd;
+	return answer;
+}
+
+enum answer
+ask_commit(struct ask *k, char id[LIMIT_ID + 1], char outcomes[LIMIT_RECIPIENTS + 1])
+{
+	enum answer answer;
+
+	packet_start(&k->packet, VERB_COMMIT);
+	answer = ask(k);
+	if (answer == ANSWER_OUTCOMES &&
+	    (k->packet.n != 2 || k->packet.field[1][0] == '\0' ||
+	     !text_copy(id, LIMIT_ID + 1, k->packet.field[0]) ||
+	     !text_copy(outcomes, LIMIT_RECIPIENTS + 1, k->packet.field[1])))
+		return unclear(k);
+	return answer;
+}
+
+void
+ask_abort(struct ask *k)
+{
+	packet_start(&k->packet, VERB_ABORT);
+	tell(k);
+}
+
+enum answer
+ask_verify(struct ask *k, const struct address *a)
+{
+	start_address(k, VERB_VERIFY, a);
+	return ask(k);
+}
+
+enum answer
+ask_expand(struct ask *k, const struct address *a)
+{
+	start_address(k, VERB_EXPAND, a);
+	return ask(k);
+}
+
+enum answer
+ask_more(struct ask *k)
+{
+	return hear(k);
+}
+
+void
+ask_log(struct ask *k, enum event e)
+{
+	packet_start(&k->packet, VERB_LOG);
+	packet_addc(&k->packet, (char)e);
+	tell(k);
+}

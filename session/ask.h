@@ -1,0 +1,59 @@
+/*
+ * What the session may ask its keeper: one function for each verb of
+ * base/boundary.h. A keeper that is gone, silent or unclear answers ANSWER_GONE.
+ */
+#ifndef SESSION_ASK_H
+#define SESSION_ASK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/boundary.h"
+#include "base/packet.h"
+
+#define ANSWER_GONE ((enum answer)0)
+
+struct ask {
+	int fd;               /* the boundary; reads on it have a deadline (SO_RCVTIMEO) */
+	bool gone;
+	struct packet packet; /* the question, then its answer */
+};
+
+void ask_init(struct ask *k, int fd);
+
+struct sender {
+	const char *helo;
+	struct address address;
+	bool esmtp, smtputf8, eight_bit, binary;
+	uint64_t size; /* declared, 0 = not */
+};
+
+enum answer ask_begin(struct ask *k, const struct sender *s);
+
+/* On ANSWER_YES *limit is the largest size, in octets, that this message may have. */
+enum answer ask_recipient(struct ask *k, const struct address *a, uint64_t *limit);
+
+/* On ANSWER_YES *fd is the message file, open for appending. */
+enum answer ask_body(struct ask *k, int *fd);
+
+/*
+ * After the file is closed. On ANSWER_OUTCOMES id and outcomes are filled: one
+ * enum answer for each recipient accepted, in order.
+ */
+enum answer ask_commit(struct ask *k, char id[LIMIT_ID + 1],
+                       char outcomes[LIMIT_RECIPIENTS + 1]);
+
+void ask_abort(struct ask *k);
+
+/*
+ * VRFY and EXPN. Each ANSWER_MORE leaves addresses in k->packet.field[]: call
+ * ask_more() until it returns something else.
+ */
+enum answer ask_verify(struct ask *k, const struct address *a);
+enum answer ask_expand(struct ask *k, const struct address *a);
+enum answer ask_more(struct ask *k);
+
+void ask_log(struct ask *k, enum event e);
+
+#endif

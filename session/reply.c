@@ -1,0 +1,100 @@
+/* See reply.h. The wording is an interface: transcripts in tests/smtp hold it. */
+#include "session/reply.h"
+
+#include <stddef.h>
+
+const struct reply reply_greeting = { 220, NULL, "" };
+const struct reply reply_hello = { 250, NULL, "" };
+const struct reply reply_help = { 214, "2.0.0", "" };
+const struct reply reply_ok = { 250, "2.0.0", "ok" };
+const struct reply reply_bye = { 221, "2.0.0", "bye" };
+const struct reply reply_sender_ok = { 250, "2.1.0", "ok" };
+const struct reply reply_recipient_ok = { 250, "2.1.5", "ok" };
+const struct reply reply_chunk_ok = { 250, "2.0.0", "" };
+const struct reply reply_stored = { 250, "2.0.0", "ok" };
+const struct reply reply_go_ahead = { 354, NULL,
+	"go ahead, end with a dot on a line of its own" };
+const struct reply reply_verified = { 250, "2.1.5", "" };
+const struct reply reply_cannot_verify = { 252, "2.5.2",
+	"not verified, but mail for it may be tried" };
+
+const struct reply reply_timeout = { 421, "4.4.2", "you took too long" };
+const struct reply reply_session_cap = { 421, "4.4.2", "this session took too long" };
+const struct reply reply_broken = { 421, "4.3.0", "our mistake, please try again later" };
+const struct reply reply_too_many_errors = { 421, "4.7.0", "too many errors" };
+const struct reply reply_error = { 451, "4.3.0", "our mistake, please try again later" };
+const struct reply reply_no_queue = { 451, "4.3.0",
+	"mail to other hosts cannot be queued yet" };
+const struct reply reply_full = { 452, "4.2.2", "mailbox full" };
+const struct reply reply_no_space = { 452, "4.3.1", "no space left, try again later" };
+const struct reply reply_too_many_recipients = { 452, "4.5.3", "too many recipients" };
+const struct reply reply_too_many_messages = { 452, "4.5.3",
+	"too many messages in one session, connect again" };
+
+const struct reply reply_unknown_command = { 500, "5.5.1", "unknown command, try HELP" };
+const struct reply reply_line_too_long = { 500, "5.5.2", "line too long" };
+const struct reply reply_bare_command = { 500, "5.5.2",
+	"bare CR or LF, lines end in CRLF" };
+const struct reply reply_nul_command = { 500, "5.5.2", "NUL in a command" };
+const struct reply reply_no_argument = { 501, "5.5.4", "this command takes no argument" };
+const struct reply reply_needs_argument = { 501, "5.5.4", "this command needs an argument" };
+const struct reply reply_bad_name = { 501, "5.5.4", "say your host name or [address]" };
+const struct reply reply_bad_sender = { 501, "5.1.7",
+	"expected MAIL FROM:<address> or MAIL FROM:<>" };
+const struct reply reply_bad_recipient = { 501, "5.1.3", "expected RCPT TO:<address>" };
+const struct reply reply_bad_parameter = { 501, "5.5.4", "bad value for a parameter" };
+const struct reply reply_unknown_parameter = { 555, "5.5.4", "unknown parameter" };
+const struct reply reply_bad_address = { 501, "5.1.3", "expected user@domain" };
+const struct reply reply_bad_chunk = { 501, "5.5.4", "expected BDAT SIZE or BDAT SIZE LAST" };
+const struct reply reply_no_help = { 504, "5.5.4", "no such command, HELP lists them" };
+const struct reply reply_use_lhlo = { 500, "5.5.1", "this is LMTP, use LHLO" };
+const struct reply reply_use_ehlo = { 500, "5.5.1", "this is SMTP, use EHLO" };
+const struct reply reply_need_hello = { 503, "5.5.1", "send HELO or EHLO first" };
+const struct reply reply_need_sender = { 503, "5.5.1", "send MAIL first" };
+const struct reply reply_need_recipient = { 503, "5.5.1", "no valid recipients" };
+const struct reply reply_nested = { 503, "5.5.1", "a message is already begun, try RSET" };
+const struct reply reply_in_chunks = { 503, "5.5.1", "only BDAT or RSET may follow BDAT" };
+const struct reply reply_binary_needs_chunks = { 503, "5.5.1",
+	"BODY=BINARYMIME needs BDAT" };
+const struct reply reply_pipelined = { 503, "5.5.1", "you must wait for the reply here" };
+const struct reply reply_early_talker = { 554, "5.5.1", "you spoke before the greeting" };
+
+const struct reply reply_no_user = { 550, "5.1.1", "no such mailbox" };
+const struct reply reply_no_domain = { 550, "5.1.2", "no such domain" };
+const struct reply reply_relay_denied = { 550, "5.7.1", "relaying denied" };
+const struct reply reply_denied = { 550, "5.7.1", "not told to you" };
+const struct reply reply_too_big = { 552, "5.3.4", "message too big" };
+const struct reply reply_never_fits = { 552, "5.2.2", "message larger than the mailbox" };
+const struct reply reply_loop = { 554, "5.4.6", "forwarding loop" };
+const struct reply reply_hops = { 554, "5.4.6", "too many Received lines, a mail loop" };
+const struct reply reply_bare_newline = { 550, "5.6.11",
+	"bare CR or LF in the message, lines end in CRLF" };
+const struct reply reply_needs_smtputf8 = { 553, "5.6.7",
+	"non-ASCII address needs SMTPUTF8" };
+
+const struct reply *
+reply_for(enum answer a)
+{
+	static const struct {
+		enum answer answer;
+		const struct reply *reply;
+	} rows[] = {
+		{ ANSWER_NO_USER, &reply_no_user },
+		{ ANSWER_NO_DOMAIN, &reply_no_domain },
+		{ ANSWER_RELAY_DENIED, &reply_relay_denied },
+		{ ANSWER_NO_QUEUE, &reply_no_queue },
+		{ ANSWER_DENIED, &reply_denied },
+		{ ANSWER_TOO_MANY, &reply_too_many_recipients },
+		{ ANSWER_TOO_BIG, &reply_too_big },
+		{ ANSWER_NEVER_FITS, &reply_never_fits },
+		{ ANSWER_FULL, &reply_full },
+		{ ANSWER_NO_SPACE, &reply_no_space },
+		{ ANSWER_LOOP, &reply_loop },
+		{ ANSWER_ERROR, &reply_error },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].answer == a)
+			return rows[i].reply;
+	return &reply_broken;
+}

@@ -1,0 +1,38 @@
+/*
+ * Every reply of the server, each once (RFC 5321 4.2, enhanced codes RFC 3463 and
+ * 2034). A handler returns one; session.c sends, counts and logs it.
+ */
+#ifndef SESSION_REPLY_H
+#define SESSION_REPLY_H
+
+#include "base/boundary.h"
+
+struct reply {
+	int code;
+	const char *enhanced; /* NULL where RFC 2034 has none: greeting, HELO, 3yz */
+	const char *text;
+};
+
+extern const struct reply reply_greeting, reply_hello, reply_help,
+	reply_ok, reply_bye, reply_sender_ok, reply_recipient_ok, reply_chunk_ok,
+	reply_stored, reply_go_ahead, reply_verified, reply_cannot_verify;
+
+extern const struct reply reply_timeout, reply_session_cap, reply_broken,
+	reply_too_many_errors, reply_error, reply_no_queue, reply_full, reply_no_space,
+	reply_too_many_recipients, reply_too_many_messages;
+
+extern const struct reply reply_unknown_command, reply_line_too_long, reply_bare_command,
+	reply_nul_command, reply_no_argument, reply_needs_argument, reply_bad_name,
+	reply_bad_sender, reply_bad_recipient, reply_bad_parameter, reply_unknown_parameter,
+	reply_bad_address, reply_bad_chunk, reply_no_help, reply_use_lhlo, reply_use_ehlo,
+	reply_need_hello, reply_need_sender, reply_need_recipient, reply_nested,
+	reply_in_chunks, reply_binary_needs_chunks, reply_pipelined, reply_early_talker;
+
+extern const struct reply reply_no_user, reply_no_domain, reply_relay_denied,
+	reply_denied, reply_too_big, reply_never_fits, reply_loop, reply_hops,
+	reply_bare_newline, reply_needs_smtputf8;
+
+/* The reply to an answer of the keeper that is not ANSWER_YES. */
+const struct reply *reply_for(enum answer a);
+
+#endif

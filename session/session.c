@@ -1,0 +1,164 @@
+/*
+ * The session's loop: greet, read a line, run it, send its reply. Sending is here
+ * and nowhere else. Called by smtpd's session process after session_confine().
+ */
+#include "session/session.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "session/body.h"
+#include "session/commands.h"
+
+static void
+put(struct session *s, const char *text)
+{
+	io_put(&s->io, text, strlen(text));
+}
+
+static void
+put_line(struct session *s, const struct reply *r, const char *mark, const char *detail)
+{
+	char code[8];
+	struct text t;
+
+	text_init(&t, code, sizeof code);
+	text_addu(&t, (uint64_t)r->code);
+	text_add(&t, mark);
+	put(s, code);
+	if (r->enhanced != NULL) {
+		put(s, r->enhanced);
+		put(s, " ");
+	}
+	put(s, r->text);
+	if (r->text[0] != '\0' && detail[0] != '\0')
+		put(s, " ");
+	put(s, detail);
+	put(s, "\r\n");
+}
+
+void
+session_line(struct session *s, const struct reply *r, const char *text)
+{
+	put_line(s, r, "-", text);
+}
+
+void
+session_send(struct session *s, const struct reply *r)
+{
+	put_line(s, r, " ", s->detail);
+	s->detail[0] = '\0';
+	s->errors += r->code >= 500;
+}
+
+void
+session_reset(struct session *s)
+{
+	s->have &= HELLO;
+	s->recipients = 0;
+}
+
+const struct reply *
+session_refused(struct session *s, enum answer a)
+{
+	s->over |= a == ANSWER_GONE;
+	return reply_for(a);
+}
+
+const struct reply *
+session_lost(struct session *s, enum io_result r)
+{
+	s->over = true;
+	switch (r) {
+	case IO_TIMEOUT:
+		ask_log(&s->ask, EVENT_TIMEOUT);
+		return &reply_timeout;
+	case IO_CAP:
+		ask_log(&s->ask, EVENT_SESSION_CAP);
+		return &reply_session_cap;
+	case IO_OK:
+	case IO_EOF:
+		break;
+	}
+	return NULL;
+}
+
+static const struct reply *
+read_and_run(struct session *s)
+{
+	enum io_result result;
+	char *line;
+
+	switch (io_getline(&s->io, s->setup->conf->command, &line, &result)) {
+	case LINE_OK:
+		return command_run(s, line);
+	case LINE_BARE:
+		ask_log(&s->ask, EVENT_BARE_NEWLINE);
+		return &reply_bare_command;
+	case LINE_ENDLESS:
+		s->over = true;
+		/* fallthrough */
+	case LINE_LONG:
+		ask_log(&s->ask, EVENT_LONG_LINE);
+		return &reply_line_too_long;
+	case LINE_NUL:
+		return &reply_nul_command;
+	case LINE_NONE:
+		break;
+	}
+	return session_lost(s, result);
+}
+
+/* False for a client that has been refused already. */
+static bool
+greet(struct session *s)
+{
+	const struct conf *conf = s->setup->conf;
+	enum io_result r = IO_TIMEOUT;
+	struct text t;
+
+	if (conf->greeting_delay > 0)
+		r = io_fill(&s->io, conf->greeting_delay);
+	if (r == IO_OK) {
+		ask_log(&s->ask, EVENT_EARLY_TALKER);
+		session_send(s, &reply_early_talker);
+	}
+	if (r != IO_TIMEOUT)
+		return false; /* it spoke, or has left again */
+	text_init(&t, s->detail, sizeof s->detail);
+	text_add(&t, conf->hostname);
+	text_add(&t, s->setup->lmtp ? " LMTP" : " ESMTP");
+	session_send(s, &reply_greeting);
+	return true;
+}
+
+enum session_exit
+session_run(const struct session_setup *setup)
+{
+	static struct session session; /* too big for a stack, and zeroed */
+	struct session *s = &session;
+	const struct reply *r = NULL;
+
+	s->setup = setup;
+	s->body.fd = -1;
+	ask_init(&s->ask, setup->boundary);
+	io_init(&s->io, setup->in, setup->out,
+	        clock_ms() + (int64_t)setup->conf->session * 1000);
+	s->over = !greet(s);
+	while (!s->over) {
+		r = read_and_run(s);
+		if (r != NULL)
+			session_send(s, r);
+		if (!s->over && s->errors > setup->conf->errors) {
+			ask_log(&s->ask, EVENT_TOO_MANY_ERRORS);
+			session_send(s, &reply_too_many_errors);
+			s->over = true;
+		}
+	}
+	/* A client that said QUIT reads the reply; one that is cut off may be sending. */
+	if (r == &reply_bye)
+		io_flush(&s->io);
+	else
+		io_linger(&s->io);
+	return r == &reply_broken ? SESSION_BROKEN : SESSION_DONE;
+}

@@ -1,0 +1,90 @@
+/*
+ * One SMTP or LMTP session (RFC 5321, 2033) with a client on a pair of descriptors
+ * and a keeper behind a third. Runs sandboxed: see session_confine().
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "session/ask.h"
+#include "session/hops.h"
+#include "session/io.h"
+#include "session/reply.h"
+#include "session/stream.h"
+
+/* What the process that starts a session has decided. */
+struct session_setup {
+	int in, out, boundary;
+	const struct conf *conf;
+	uint64_t size;          /* largest message: conf->size, or DATABYTES */
+	bool lmtp;
+};
+
+/* The body of the message being received. */
+struct body {
+	int fd;                     /* the message file, or -1 */
+	struct stream stream;
+	struct hops hops;
+	const struct reply *failed; /* why it will be refused, or NULL so far */
+};
+
+/* Facts a command may need or be barred by; see the table in commands.c. */
+enum fact {
+	HELLO = 1 << 0,
+	MAIL = 1 << 1,
+	RCPT = 1 << 2,
+	CHUNKS = 1 << 3, /* BDAT has begun the body */
+};
+
+struct session {
+	const struct session_setup *setup;
+	unsigned have;       /* facts */
+	bool over;           /* close after this reply */
+	uint64_t errors;     /* 5yz replies so far */
+	unsigned recipients; /* accepted in this transaction */
+	uint64_t limit;      /* largest size this message may have */
+	char helo[LIMIT_DOMAIN + 3];
+	struct sender sender;
+	struct body body;
+	char detail[LIMIT_REPLY]; /* what a handler adds to its reply's text */
+	char outcomes[LIMIT_RECIPIENTS + 1];
+	struct ask ask;
+	struct io io;
+};
+
+/* Exit codes of a session process; anything else is an abnormal death. */
+enum session_exit { SESSION_DONE = 0, SESSION_BROKEN = 1 };
+
+/*
+ * Gives up everything but the given descriptors (in, out, boundary, and /dev/null
+ * on 2): limits, groups, root, uid, Landlock, seccomp. uid 0 means "stay who you
+ * are". Returns the Landlock state of sandbox_landlock_nothing(), or dies.
+ */
+int session_confine(const struct session_setup *setup, const char *jail, uid_t uid,
+                    gid_t gid);
+
+/* Speaks with the client until one of the two has enough; returns the exit code. */
+enum session_exit session_run(const struct session_setup *setup);
+
+/*
+ * Sends a reply, with s->detail behind its text, and counts it. Handlers return
+ * their last reply instead; this is for those that have several (354, LMTP).
+ */
+void session_send(struct session *s, const struct reply *r);
+
+/* One line of a multiline reply that the returned one will end (RFC 5321 4.2.1). */
+void session_line(struct session *s, const struct reply *r, const char *text);
+
+/* Ends the transaction on this side (RFC 5321 4.1.1.5). */
+void session_reset(struct session *s);
+
+/* The reply to an answer that refuses; a keeper that is gone ends the session. */
+const struct reply *session_refused(struct session *s, enum answer a);
+
+/* The reply when the client was lost or late; the session is over. */
+const struct reply *session_lost(struct session *s, enum io_result r);
+
+#endif
