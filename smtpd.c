@@ -209,20 +209,19 @@ has_question(int boundary)
 static enum keeper_end
 keep(const struct keeper_setup *setup)
 {
+	struct log_line l;
+
 	if (!has_question(setup->boundary))
 		return KEEPER_DONE;
 	switch (keeper_confine(setup)) {
 	case -1:
 		log_error("confine the keeper", errno);
 		return KEEPER_LATE;
-	case 0: {
-		struct log_line l;
-
+	case 0:
 		log_start(&l, "warning");
 		log_field(&l, "what", "this kernel lacks Landlock ABI 2: running without it");
 		log_send(&l, LOG_LEVEL_WARNING);
 		break;
-	}
 	default:
 		break;
 	}
@@ -291,6 +290,7 @@ run(struct keeper_setup *setup, bool privileged)
 {
 	struct user keeper = find_keeper_user(setup->state, privileged);
 	struct user session = { 0, 0 };
+	struct timeval wait = { LEAVE_MS / 1000, 0 };
 	int pair[2];
 	pid_t child;
 
@@ -298,6 +298,8 @@ run(struct keeper_setup *setup, bool privileged)
 		session = find_session_user(setup->state);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
 		die_starting("socketpair", errno);
+	/* A session that does not read its answers must not hold the keeper. */
+	(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
 	child = fork();
 	if (child == -1)
 		die_starting("fork", errno);

@@ -105,6 +105,19 @@ is_domain(const char *s, size_t len)
 	return label > 0;
 }
 
+bool
+is_greeting_name(const char *s)
+{
+	size_t len = strlen(s);
+
+	if (len == 0 || len > LIMIT_DOMAIN)
+		return false;
+	for (; *s != '\0'; s++)
+		if (*s <= ' ' || *s > '~' || strchr("()<>\"\\,;@", *s) != NULL)
+			return false;
+	return true;
+}
+
 /* The inside of "[...]": IPv4, IPv6:..., or Standardized-tag ":" 1*dcontent. */
 static bool
 is_literal(const char *s, size_t len)

@@ -29,6 +29,13 @@ bool parse_address(const char *s, struct address *a);
 /* A Domain of RFC 5321, U-labels allowed; "no trailing dot, no underscore". */
 bool is_domain(const char *s, size_t len);
 
+/*
+ * What a client may call itself in HELO: RFC 5321 4.1.4 forbids to refuse a name
+ * that does not check out, so this asks only for one that is safe in a header:
+ * 1 to LIMIT_DOMAIN printable ASCII octets, none of them special there.
+ */
+bool is_greeting_name(const char *s);
+
 /* True when an octet is not ASCII. */
 bool has_utf8(const char *s);
 

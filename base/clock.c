@@ -28,7 +28,7 @@ clock_date(struct text *t, time_t when)
 	text_addc(t, ' ');
 	text_addn(t, months + 3 * tm.tm_mon, 3);
 	text_addc(t, ' ');
-	text_addf(t, (uint64_t)(tm.tm_year + 1900), 4);
+	text_addf(t, (uint64_t)tm.tm_year + 1900, 4);
 	text_addc(t, ' ');
 	text_addf(t, (uint64_t)tm.tm_hour, 2);
 	text_addc(t, ':');

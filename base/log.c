@@ -114,7 +114,7 @@ log_field(struct log_line *l, const char *key, const char *value)
 		text_add(&v, value);
 	} else {
 		text_addc(&v, '"');
-		for (size_t i = 0; value[i] != '\0' && i < LIMIT_LOG_VALUE; i++)
+		for (size_t i = 0; i < LIMIT_LOG_VALUE && value[i] != '\0'; i++)
 			add_octet(&v, (unsigned char)value[i]);
 		text_add(&v, strlen(value) > LIMIT_LOG_VALUE ? "...\"" : "\"");
 	}

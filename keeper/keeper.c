@@ -5,11 +5,8 @@
 #include "keeper/keeper.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/boundary.h"
@@ -18,63 +15,60 @@
 #include "base/num.h"
 #include "base/packet.h"
 #include "base/sandbox.h"
-#include "keeper/deliver.h"
-#include "keeper/message.h"
 #include "keeper/resolve.h"
-#include "keeper/tidy.h"
-#include "keeper/trace.h"
+#include "keeper/transaction.h"
 
-/* What a transaction has; see the table below. */
+/* What the session has said so far; see the table below. */
 enum fact {
 	BEGUN = 1 << 0,
 	RECIPIENT = 1 << 1,
 	BODY = 1 << 2,
 };
 
-struct recipient {
-	struct address address;
-	unsigned first, n; /* of targets.links */
-};
-
 struct keeper {
 	const struct keeper_setup *setup;
-	unsigned have;          /* facts */
-	uint64_t messages;      /* begun in this session */
-	uint64_t events;        /* logged for this session */
-	/* the transaction */
-	char helo[LIMIT_DOMAIN + 3];
-	struct address sender;
-	bool esmtp, smtputf8;
-	uint64_t declared;      /* SIZE= */
-	uint64_t limit;
-	char id[LIMIT_ID + 1];
-	struct message message;
-	uint64_t trace_len;
-	unsigned n_recipients;
-	int tmp;                /* STATE/tmp, once opened */
+	unsigned have;         /* facts */
+	uint64_t events;       /* logged for this session */
 	struct packet in, out;
-	struct recipient recipients[LIMIT_RECIPIENTS];
-	struct targets targets;
-	struct targets scratch; /* for VRFY */
+	struct transaction transaction;
 	struct resolver resolver;
+	struct targets scratch; /* for VRFY */
 };
+
+/* Sends k->out. A session that is gone shows at the next receive. */
+static bool
+reply(struct keeper *k, int fd)
+{
+	(void)packet_send(k->setup->boundary, &k->out, fd);
+	return true;
+}
 
 static bool
 say(struct keeper *k, enum answer a)
 {
 	packet_start(&k->out, (char)a);
-	/* A session that is gone shows at the next receive. */
-	(void)packet_send(k->setup->boundary, &k->out, -1);
-	return true;
+	return reply(k, -1);
+}
+
+static void
+say_address(void *context, const struct address *a)
+{
+	struct keeper *k = context;
+	char text[LIMIT_ADDRESS + 1];
+	struct text t;
+
+	text_init(&t, text, sizeof text);
+	address_text(&t, a);
+	packet_start(&k->out, ANSWER_MORE);
+	packet_add(&k->out, text);
+	(void)reply(k, -1);
 }
 
 static void
 end_transaction(struct keeper *k)
 {
-	message_discard(&k->message);
+	transaction_end(&k->transaction);
 	k->have = 0;
-	k->n_recipients = 0;
-	k->targets.n_destinations = k->targets.n_links = 0;
 }
 
 /* An address in fields n and n + 1. */
@@ -89,270 +83,76 @@ take_address(const struct keeper *k, unsigned n, struct address *a)
 	       text_copy(a->domain, sizeof a->domain, domain);
 }
 
-/* What may stand in a Received line as the client's name. */
 static bool
-take_helo(struct keeper *k, const char *s)
+take_flags(struct mail_from *from, const char *s)
 {
-	if (s[0] == '\0' || !text_copy(k->helo, sizeof k->helo, s))
-		return false;
-	for (; *s != '\0'; s++)
-		if (*s <= ' ' || *s > '~' || strchr("()<>\"\\,;@", *s) != NULL)
-			return false;
-	return true;
-}
-
-static bool
-take_flags(struct keeper *k, const char *s)
-{
-	k->esmtp = strchr(s, FLAG_ESMTP) != NULL;
-	k->smtputf8 = strchr(s, FLAG_SMTPUTF8) != NULL;
+	from->esmtp = strchr(s, FLAG_ESMTP) != NULL;
+	from->smtputf8 = strchr(s, FLAG_SMTPUTF8) != NULL;
 	return strspn(s, "EU8B") == strlen(s) && strlen(s) <= 4;
-}
-
-/* Room for a message of the size declared? An estimate; the write is the truth. */
-static bool
-has_room(const struct keeper *k)
-{
-	struct statvfs fs;
-
-	if (fstatvfs(k->setup->state, &fs) == -1)
-		return true;
-	if (fs.f_files > 0 && fs.f_favail == 0)
-		return false;
-	return k->declared / fs.f_frsize < fs.f_bavail;
-}
-
-static void
-make_id(struct keeper *k)
-{
-	struct text t;
-
-	text_init(&t, k->id, sizeof k->id);
-	text_add(&t, k->setup->session_id);
-	text_addc(&t, '.');
-	text_addu(&t, k->messages);
 }
 
 static bool
 do_begin(struct keeper *k)
 {
-	if (!take_helo(k, k->in.field[0]) || !take_address(k, 1, &k->sender) ||
-	    !take_flags(k, k->in.field[3]) ||
-	    !parse_u64(k->in.field[4], UINT64_MAX, &k->declared))
+	struct mail_from from;
+	enum answer a;
+
+	if (!is_greeting_name(k->in.field[0]) ||
+	    !text_copy(from.helo, sizeof from.helo, k->in.field[0]) ||
+	    !take_address(k, 1, &from.sender) || !take_flags(&from, k->in.field[3]) ||
+	    !parse_u64(k->in.field[4], UINT64_MAX, &from.size))
 		return false;
-	if (k->messages == k->setup->conf->messages)
-		return say(k, ANSWER_TOO_MANY);
-	if (k->declared > k->setup->size)
-		return say(k, ANSWER_TOO_BIG);
-	if (!has_room(k))
-		return say(k, ANSWER_NO_SPACE);
-	k->messages++;
-	k->limit = k->setup->size;
-	make_id(k);
-	k->have = BEGUN;
-	return say(k, ANSWER_YES);
-}
-
-static void
-log_refused(const struct keeper *k, const struct address *a, enum answer why)
-{
-	static const struct {
-		enum answer answer;
-		const char *word;
-	} words[] = {
-		{ ANSWER_NO_USER, "no-such-mailbox" },  { ANSWER_NO_DOMAIN, "no-such-domain" },
-		{ ANSWER_RELAY_DENIED, "relay-denied" }, { ANSWER_NO_QUEUE, "no-queue" },
-		{ ANSWER_TOO_MANY, "too-many" },        { ANSWER_TOO_BIG, "too-big" },
-		{ ANSWER_NEVER_FITS, "never-fits" },    { ANSWER_FULL, "mailbox-full" },
-		{ ANSWER_NO_SPACE, "no-space" },        { ANSWER_LOOP, "loop" },
-		{ ANSWER_ERROR, "error" },
-	};
-	char text[LIMIT_ADDRESS + 1];
-	struct log_line l;
-	struct text t;
-
-	log_start(&l, "refused");
-	log_field(&l, "id", k->id);
-	text_init(&t, text, sizeof text);
-	address_text(&t, &k->sender);
-	log_field(&l, "from", text);
-	text_init(&t, text, sizeof text);
-	address_text(&t, a);
-	log_field(&l, "to", text);
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (words[i].answer == why)
-			log_field(&l, "reply", words[i].word);
-	log_send(&l, LOG_LEVEL_INFO);
+	a = transaction_begin(&k->transaction, &from);
+	if (a == ANSWER_YES)
+		k->have = BEGUN;
+	return say(k, a);
 }
 
 static bool
 do_recipient(struct keeper *k)
 {
-	struct recipient *r = &k->recipients[k->n_recipients];
-	struct address a;
-	unsigned first = k->targets.n_links;
-	enum answer answer = ANSWER_TOO_MANY;
+	struct address to;
+	enum answer a;
 
-	if (!take_address(k, 0, &a) || a.local[0] == '\0')
+	if (!take_address(k, 0, &to) || to.local[0] == '\0')
 		return false;
-	if (k->n_recipients < k->setup->conf->recipients)
-		answer = resolve_recipient(&k->resolver, &a, k->declared, &k->targets,
-		                           &k->limit);
-	if (answer != ANSWER_YES) {
-		log_refused(k, &a, answer);
-		return say(k, answer);
-	}
-	r->address = a;
-	r->first = first;
-	r->n = k->targets.n_links - first;
-	k->n_recipients++;
+	a = transaction_add(&k->transaction, &to);
+	if (a != ANSWER_YES)
+		return say(k, a);
 	k->have |= RECIPIENT;
 	packet_start(&k->out, ANSWER_YES);
-	packet_addu(&k->out, k->limit);
-	(void)packet_send(k->setup->boundary, &k->out, -1);
-	return true;
-}
-
-static int
-write_trace(struct keeper *k)
-{
-	char buf[LIMIT_TRACE];
-	struct text t;
-	struct trace tr = {
-		.sender = &k->sender,
-		.recipient = k->n_recipients == 1 ? &k->recipients[0].address : NULL,
-		.helo = k->helo,
-		.client = &k->setup->client,
-		.host = k->setup->conf->hostname,
-		.id = k->id,
-		.esmtp = k->esmtp,
-		.lmtp = k->setup->lmtp,
-		.smtputf8 = k->smtputf8,
-		.now = time(NULL),
-	};
-
-	text_init(&t, buf, sizeof buf);
-	trace_text(&t, &tr);
-	if (!text_ok(&t)) {
-		errno = EMSGSIZE;
-		return -1;
-	}
-	k->trace_len = t.len;
-	return write(k->message.fd, buf, t.len) == (ssize_t)t.len ? 0 : -1;
-}
-
-static enum answer
-open_message(struct keeper *k)
-{
-	if (k->tmp == -1)
-		k->tmp = openat(k->setup->state, "tmp",
-		                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (k->tmp != -1 && message_create(&k->message, k->tmp, k->id) == 0 &&
-	    write_trace(k) == 0)
-		return ANSWER_YES;
-	log_error("make message file in STATE/tmp", errno);
-	return errno == ENOSPC || errno == EDQUOT ? ANSWER_NO_SPACE : ANSWER_ERROR;
+	packet_addu(&k->out, k->transaction.limit);
+	return reply(k, -1);
 }
 
 static bool
 do_body(struct keeper *k)
 {
-	enum answer a = open_message(k);
+	enum answer a = transaction_open(&k->transaction);
 
-	if (a != ANSWER_YES) {
-		message_discard(&k->message);
+	if (a != ANSWER_YES)
 		return say(k, a);
-	}
 	k->have |= BODY;
 	packet_start(&k->out, ANSWER_YES);
-	packet_add(&k->out, k->id);
-	(void)packet_send(k->setup->boundary, &k->out, k->message.fd);
-	return true;
-}
-
-/* The worst answer among the mailboxes of one recipient. */
-static enum answer
-outcome_of(const struct keeper *k, const struct recipient *r)
-{
-	for (unsigned i = r->first; i < r->first + r->n; i++) {
-		enum answer a = k->targets.destinations[k->targets.links[i]].outcome;
-
-		if (a != ANSWER_YES)
-			return a;
-	}
-	return ANSWER_YES;
-}
-
-static void
-log_delivered(const struct keeper *k, const struct recipient *r, uint64_t size)
-{
-	char text[LIMIT_ADDRESS + 1];
-	struct log_line l;
-	struct text t;
-
-	log_start(&l, "delivered");
-	log_field(&l, "id", k->id);
-	text_init(&t, text, sizeof text);
-	address_text(&t, &k->sender);
-	log_field(&l, "from", text);
-	text_init(&t, text, sizeof text);
-	address_text(&t, &r->address);
-	log_field(&l, "to", text);
-	log_number(&l, "size", size);
-	log_number(&l, "mailboxes", r->n);
-	log_send(&l, LOG_LEVEL_INFO);
-}
-
-static void
-say_outcomes(struct keeper *k, uint64_t size)
-{
-	char outcomes[LIMIT_RECIPIENTS + 1];
-	struct text t;
-
-	text_init(&t, outcomes, sizeof outcomes);
-	for (unsigned i = 0; i < k->n_recipients; i++) {
-		const struct recipient *r = &k->recipients[i];
-		enum answer a = outcome_of(k, r);
-
-		text_addc(&t, (char)a);
-		if (a == ANSWER_YES)
-			log_delivered(k, r, size);
-		else
-			log_refused(k, &r->address, a);
-	}
-	packet_start(&k->out, ANSWER_OUTCOMES);
-	packet_add(&k->out, k->id);
-	packet_add(&k->out, outcomes);
-	(void)packet_send(k->setup->boundary, &k->out, -1);
+	packet_add(&k->out, k->transaction.id);
+	return reply(k, k->transaction.message.fd);
 }
 
 static bool
 do_commit(struct keeper *k)
 {
-	struct delivery d = {
-		.state = k->setup->state,
-		.host = k->setup->conf->hostname,
-		.message = &k->message,
-		.targets = &k->targets,
-		.each_alone = k->setup->lmtp,
-	};
+	char outcomes[LIMIT_RECIPIENTS + 1];
+	enum answer a = transaction_commit(&k->transaction, outcomes);
 
-	if (message_seal(&k->message, &d.size) == -1) {
-		if (errno == EAGAIN)
-			return false; /* the session kept a descriptor to write to */
-		log_error("seal message file", errno);
-		end_transaction(k);
-		return say(k, ANSWER_ERROR);
+	if (a == ANSWER_DENIED)
+		return false; /* it kept a descriptor to write to */
+	packet_start(&k->out, (char)a);
+	if (a == ANSWER_OUTCOMES) {
+		packet_add(&k->out, k->transaction.id);
+		packet_add(&k->out, outcomes);
 	}
-	/* The stored form is never longer than the canonical one that limits count. */
-	if (d.size > k->limit + k->trace_len) {
-		end_transaction(k);
-		return say(k, ANSWER_TOO_BIG);
-	}
-	deliver(&d);
-	say_outcomes(k, d.size);
 	end_transaction(k);
-	return true;
+	return reply(k, -1);
 }
 
 static bool
@@ -371,9 +171,7 @@ may_tell(const struct keeper *k, struct address *a)
 static bool
 do_verify(struct keeper *k)
 {
-	char text[LIMIT_ADDRESS + 1];
 	struct address a;
-	struct text t;
 	uint64_t limit = k->setup->size;
 	enum answer answer;
 
@@ -384,26 +182,8 @@ do_verify(struct keeper *k)
 	/* A full mailbox is one all the same. */
 	if (answer != ANSWER_YES && answer != ANSWER_FULL)
 		return say(k, answer);
-	packet_start(&k->out, ANSWER_MORE);
-	text_init(&t, text, sizeof text);
-	address_text(&t, &a);
-	packet_add(&k->out, text);
-	(void)packet_send(k->setup->boundary, &k->out, -1);
+	say_address(k, &a);
 	return say(k, ANSWER_YES);
-}
-
-static void
-tell_address(void *context, const struct address *a)
-{
-	struct keeper *k = context;
-	char text[LIMIT_ADDRESS + 1];
-	struct text t;
-
-	text_init(&t, text, sizeof text);
-	address_text(&t, a);
-	packet_start(&k->out, ANSWER_MORE);
-	packet_add(&k->out, text);
-	(void)packet_send(k->setup->boundary, &k->out, -1);
 }
 
 static bool
@@ -413,7 +193,7 @@ do_expand(struct keeper *k)
 
 	if (!may_tell(k, &a))
 		return false;
-	return say(k, resolve_expand(&k->resolver, &a, tell_address, k));
+	return say(k, resolve_expand(&k->resolver, &a, say_address, k));
 }
 
 static bool
@@ -445,7 +225,7 @@ do_log(struct keeper *k)
 			return false;
 		log_start(&l, events[i].name);
 		if (k->have & BEGUN)
-			log_field(&l, "id", k->id);
+			log_field(&l, "id", k->transaction.id);
 		log_send(&l, LOG_LEVEL_INFO);
 		return true;
 	}
@@ -546,21 +326,15 @@ keeper_run(const struct keeper_setup *setup)
 	enum keeper_end end;
 
 	k->setup = setup;
-	k->tmp = -1;
-	k->messages = k->events = 0;
-	message_init(&k->message);
-	end_transaction(k);
+	k->have = 0;
+	k->events = 0;
 	k->resolver.conf = setup->conf;
 	k->resolver.state = setup->state;
 	k->resolver.domains = setup->domains;
 	k->resolver.may_relay = setup->may_relay;
 	k->resolver.append = setup->append;
+	transaction_init(&k->transaction, setup, &k->resolver);
 	end = answer_session(k);
-	end_transaction(k);
-	if (k->tmp != -1) {
-		if (time(NULL) % 64 == 0)
-			tidy_tmp(k->tmp);
-		(void)close(k->tmp); /* a directory, only read */
-	}
+	transaction_close(&k->transaction);
 	return end;
 }

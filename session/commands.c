@@ -153,26 +153,11 @@ command_run(struct session *s, char *line)
 	return why;
 }
 
-/*
- * A name to greet with: RFC 5321 4.1.4 forbids to refuse one that does not check
- * out, so this asks only for something that is safe to write into a header.
- */
-static bool
-is_name(const char *s)
-{
-	if (strlen(s) > LIMIT_DOMAIN)
-		return false;
-	for (; *s != '\0'; s++)
-		if (*s <= ' ' || *s > '~' || strchr("()<>\"\\,;@", *s) != NULL)
-			return false;
-	return true;
-}
-
 /* True and a clean slate (RFC 5321 4.1.4) when the name will do. */
 static bool
 greet(struct session *s, const char *name, bool esmtp)
 {
-	if (!is_name(name) || !text_copy(s->helo, sizeof s->helo, name))
+	if (!is_greeting_name(name) || !text_copy(s->helo, sizeof s->helo, name))
 		return false;
 	if (s->have & MAIL)
 		ask_abort(&s->ask);
@@ -358,13 +343,17 @@ static const struct reply *
 do_vrfy(struct session *s, const char *arg)
 {
 	struct address a;
+	enum answer answer;
 
 	if (!path_read_name(arg, &a))
 		return &reply_bad_address;
 	if (!s->setup->conf->vrfy ||
 	    (a.domain[0] == '\0' && strcasecmp(a.local, "postmaster") != 0))
 		return &reply_cannot_verify;
-	return list_addresses(s, ask_verify(&s->ask, &a));
+	answer = ask_verify(&s->ask, &a);
+	if (answer == ANSWER_RELAY_DENIED || answer == ANSWER_NO_QUEUE)
+		return &reply_cannot_verify; /* another host's (RFC 5321 3.5.3) */
+	return list_addresses(s, answer);
 }
 
 static const struct reply *

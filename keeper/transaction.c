@@ -1,0 +1,256 @@
+/*
+ * See transaction.h. Called by keeper.c, whose table has the order of the calls; the
+ * decisions of resolve.c and the commit of deliver.c are bound together here.
+ */
+#include "keeper/transaction.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "keeper/deliver.h"
+#include "keeper/tidy.h"
+#include "keeper/trace.h"
+
+void
+transaction_init(struct transaction *t, const struct keeper_setup *setup,
+                 struct resolver *resolver)
+{
+	t->setup = setup;
+	t->resolver = resolver;
+	t->tmp = -1;
+	t->count = 0;
+	message_init(&t->message);
+	transaction_end(t);
+}
+
+void
+transaction_end(struct transaction *t)
+{
+	message_discard(&t->message);
+	t->n_recipients = 0;
+	t->targets.n_destinations = t->targets.n_links = 0;
+}
+
+void
+transaction_close(struct transaction *t)
+{
+	transaction_end(t);
+	if (t->tmp == -1)
+		return;
+	if (time(NULL) % 64 == 0) /* often enough for what only a crash leaves */
+		tidy_tmp(t->tmp);
+	(void)close(t->tmp); /* a directory, only read */
+}
+
+/* Room for a message of the size declared? An estimate; the write is the truth. */
+static bool
+has_room(const struct transaction *t)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(t->setup->state, &fs) == -1)
+		return true;
+	if (fs.f_files > 0 && fs.f_favail == 0)
+		return false;
+	return fs.f_frsize == 0 || t->from.size / fs.f_frsize < fs.f_bavail;
+}
+
+enum answer
+transaction_begin(struct transaction *t, const struct mail_from *from)
+{
+	struct text id;
+
+	t->from = *from;
+	if (t->count == t->setup->conf->messages)
+		return ANSWER_TOO_MANY;
+	if (from->size > t->setup->size)
+		return ANSWER_TOO_BIG;
+	if (!has_room(t))
+		return ANSWER_NO_SPACE;
+	t->count++;
+	t->limit = t->setup->size;
+	text_init(&id, t->id, sizeof t->id);
+	text_add(&id, t->setup->session_id);
+	text_addc(&id, '.');
+	text_addu(&id, t->count);
+	return ANSWER_YES;
+}
+
+static void
+log_refused(const struct transaction *t, const struct address *a, enum answer why)
+{
+	static const struct {
+		enum answer answer;
+		const char *word;
+	} words[] = {
+		{ ANSWER_NO_USER, "no-such-mailbox" },  { ANSWER_NO_DOMAIN, "no-such-domain" },
+		{ ANSWER_RELAY_DENIED, "relay-denied" }, { ANSWER_NO_QUEUE, "no-queue" },
+		{ ANSWER_TOO_MANY, "too-many" },        { ANSWER_TOO_BIG, "too-big" },
+		{ ANSWER_NEVER_FITS, "never-fits" },    { ANSWER_FULL, "mailbox-full" },
+		{ ANSWER_NO_SPACE, "no-space" },        { ANSWER_LOOP, "loop" },
+		{ ANSWER_ERROR, "error" },
+	};
+	char text[LIMIT_ADDRESS + 1];
+	struct log_line l;
+	struct text w;
+
+	log_start(&l, "refused");
+	log_field(&l, "id", t->id);
+	text_init(&w, text, sizeof text);
+	address_text(&w, &t->from.sender);
+	log_field(&l, "from", text);
+	text_init(&w, text, sizeof text);
+	address_text(&w, a);
+	log_field(&l, "to", text);
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (words[i].answer == why)
+			log_field(&l, "reply", words[i].word);
+	log_send(&l, LOG_LEVEL_INFO);
+}
+
+enum answer
+transaction_add(struct transaction *t, const struct address *to)
+{
+	unsigned first = t->targets.n_links;
+	struct recipient *r;
+	enum answer answer = ANSWER_TOO_MANY;
+
+	if (t->n_recipients < t->setup->conf->recipients)
+		answer = resolve_recipient(t->resolver, to, t->from.size, &t->targets,
+		                           &t->limit);
+	if (answer != ANSWER_YES) {
+		log_refused(t, to, answer);
+		return answer;
+	}
+	r = &t->recipients[t->n_recipients++];
+	r->address = *to;
+	r->first = first;
+	r->n = t->targets.n_links - first;
+	return ANSWER_YES;
+}
+
+static int
+write_trace(struct transaction *t)
+{
+	char buf[LIMIT_TRACE];
+	struct text w;
+	struct trace tr = {
+		.sender = &t->from.sender,
+		.recipient = t->n_recipients == 1 ? &t->recipients[0].address : NULL,
+		.helo = t->from.helo,
+		.client = &t->setup->client,
+		.host = t->setup->conf->hostname,
+		.id = t->id,
+		.esmtp = t->from.esmtp,
+		.lmtp = t->setup->lmtp,
+		.smtputf8 = t->from.smtputf8,
+		.now = time(NULL),
+	};
+
+	text_init(&w, buf, sizeof buf);
+	trace_text(&w, &tr);
+	if (!text_ok(&w)) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	t->trace_len = w.len;
+	return write(t->message.fd, buf, w.len) == (ssize_t)w.len ? 0 : -1;
+}
+
+enum answer
+transaction_open(struct transaction *t)
+{
+	int err;
+
+	if (t->tmp == -1)
+		t->tmp = openat(t->setup->state, "tmp",
+		                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (t->tmp != -1 && message_create(&t->message, t->tmp, t->id) == 0 &&
+	    write_trace(k) == 0)
+		return ANSWER_YES;
+	err = errno;
+	log_error("make message file in STATE/tmp", err);
+	message_discard(&t->message);
+	return err == ENOSPC || err == EDQUOT ? ANSWER_NO_SPACE : ANSWER_ERROR;
+}
+
+/* The worst answer among the mailboxes of one recipient. */
+static enum answer
+outcome_of(const struct transaction *t, const struct recipient *r)
+{
+	for (unsigned i = r->first; i < r->first + r->n; i++) {
+		enum answer a = t->targets.destinations[t->targets.links[i]].outcome;
+
+		if (a != ANSWER_YES)
+			return a;
+	}
+	return ANSWER_YES;
+}
+
+static void
+log_delivered(const struct transaction *t, const struct recipient *r, uint64_t size)
+{
+	char text[LIMIT_ADDRESS + 1];
+	struct log_line l;
+	struct text w;
+
+	log_start(&l, "delivered");
+	log_field(&l, "id", t->id);
+	text_init(&w, text, sizeof text);
+	address_text(&w, &t->from.sender);
+	log_field(&l, "from", text);
+	text_init(&w, text, sizeof text);
+	address_text(&w, &r->address);
+	log_field(&l, "to", text);
+	log_number(&l, "size", size);
+	log_number(&l, "mailboxes", r->n);
+	log_send(&l, LOG_LEVEL_INFO);
+}
+
+static enum answer
+seal(struct transaction *t, uint64_t *size)
+{
+	if (message_seal(&t->message, size) == -1) {
+		if (errno == EAGAIN)
+			return ANSWER_DENIED;
+		log_error("seal message file", errno);
+		return ANSWER_ERROR;
+	}
+	/* The stored form is never longer than the canonical one that limits count. */
+	return *size > t->limit + t->trace_len ? ANSWER_TOO_BIG : ANSWER_YES;
+}
+
+enum answer
+transaction_commit(struct transaction *t, char outcomes[LIMIT_RECIPIENTS + 1])
+{
+	struct delivery d = {
+		.state = t->setup->state,
+		.host = t->setup->conf->hostname,
+		.message = &t->message,
+		.targets = &t->targets,
+		.each_alone = t->setup->lmtp,
+	};
+	enum answer a = seal(t, &d.size);
+	struct text w;
+
+	if (a != ANSWER_YES)
+		return a;
+	deliver(&d);
+	text_init(&w, outcomes, LIMIT_RECIPIENTS + 1);
+	for (unsigned i = 0; i < t->n_recipients; i++) {
+		const struct recipient *r = &t->recipients[i];
+
+		a = outcome_of(t, r);
+		text_addc(&w, (char)a);
+		if (a == ANSWER_YES)
+			log_delivered(t, r, d.size);
+		else
+			log_refused(t, &r->address, a);
+	}
+	return ANSWER_OUTCOMES;
+}

@@ -1,0 +1,68 @@
+/*
+ * One message from MAIL to its end, on the keeper's side: what the session has said
+ * (checked for form by keeper.c), and what the keeper has made of it.
+ */
+#ifndef KEEPER_TRANSACTION_H
+#define KEEPER_TRANSACTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/boundary.h"
+#include "keeper/keeper.h"
+#include "keeper/message.h"
+#include "keeper/resolve.h"
+
+/* What MAIL says. */
+struct mail_from {
+	char helo[LIMIT_DOMAIN + 3];
+	struct address sender;    /* local "" for <> */
+	bool esmtp, smtputf8;
+	uint64_t size;            /* SIZE=, 0 = not said */
+};
+
+struct recipient {
+	struct address address;
+	unsigned first, n;        /* its mailboxes: a run of targets.links */
+};
+
+struct transaction {
+	const struct keeper_setup *setup;
+	struct mail_from from;
+	char id[LIMIT_ID + 1];
+	uint64_t count;           /* messages begun in this session */
+	uint64_t limit;           /* smallest size limit of the recipients, octets */
+	uint64_t trace_len;       /* octets we wrote before the message */
+	struct message message;
+	int tmp;                  /* STATE/tmp, once opened; or -1 */
+	unsigned n_recipients;
+	struct recipient recipients[LIMIT_RECIPIENTS];
+	struct targets targets;
+	struct resolver *resolver;
+};
+
+void transaction_init(struct transaction *t, const struct keeper_setup *setup,
+                      struct resolver *resolver);
+
+enum answer transaction_begin(struct transaction *t, const struct mail_from *from);
+enum answer transaction_add(struct transaction *t, const struct address *to);
+
+/* Makes the message file, trace lines written; t->message.fd is for the session. */
+enum answer transaction_open(struct transaction *t);
+
+/*
+ * Seals, checks, delivers, logs. ANSWER_OUTCOMES: outcomes has an answer letter for
+ * each recipient. Otherwise the refusal of them all; ANSWER_DENIED when somebody
+ * still holds the file open for writing, which no honest session does.
+ */
+enum answer transaction_commit(struct transaction *t,
+                               char outcomes[LIMIT_RECIPIENTS + 1]);
+
+/* Forgets the message and whatever was written of it. */
+void transaction_end(struct transaction *t);
+
+/* Closes what init and open left open. */
+void transaction_close(struct transaction *t);
+
+#endif
