@@ -171,7 +171,7 @@ transaction_open(struct transaction *t)
 		t->tmp = openat(t->setup->state, "tmp",
 		                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (t->tmp != -1 && message_create(&t->message, t->tmp, t->id) == 0 &&
-	    write_trace(k) == 0)
+	    write_trace(t) == 0)
 		return ANSWER_YES;
 	err = errno;
 	log_error("make message file in STATE/tmp", err);
