@@ -17,8 +17,11 @@ CC = gcc
 CFLAGS ?= -O2 -g
 LDFLAGS ?=
 WARN = -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+# clang before 16 has the option only behind another one.
+INIT_ZERO := $(shell $(CC) -ftrivial-auto-var-init=zero -E -x c /dev/null \
+	>/dev/null 2>&1 && echo -ftrivial-auto-var-init=zero)
 HARDEN = -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
-	-D_FORTIFY_SOURCE=2 -ftrivial-auto-var-init=zero
+	-D_FORTIFY_SOURCE=2 $(INIT_ZERO)
 HARDEN_LD = -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 # SAN=1: AddressSanitizer and UndefinedBehaviorSanitizer, which want no FORTIFY.
 ifdef SAN
