@@ -1,0 +1,113 @@
+/* The part of `postern check` that looks at verifiers, as their owner. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "admin/box.h"
+#include "admin/check.h"
+#include "admin/tree.h"
+#include "admin/verifier.h"
+#include "keeper/name.h"
+
+static void
+check_verifier(int dir, const char *name, const char *where, uid_t owner, struct rows *out)
+{
+	static char content[8 * VERIFIER_MAX];
+	const char *problem = NULL;
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return; /* gone meanwhile */
+	if (!S_ISREG(st.st_mode)) {
+		finding(out, CHECK_ERROR, where, "it is no plain file" ADVICE "remove it, and set "
+		        "the password again");
+		return;
+	}
+	check_owner(out, where, &st, owner, 077);
+	if (tree_read(dir, name, content, sizeof content) == -1)
+		problem = strerror(errno);
+	else
+		problem = verifier_problem(content);
+	if (problem != NULL)
+		finding(out, CHECK_ERROR, where, "nobody can log in with it: %s" ADVICE
+		        "set the password again: postern user password LOCAL@DOMAIN", problem);
+	sodium_memzero(content, sizeof content);
+}
+
+static void
+check_domain(const struct admin *a, int auth, const char *domain, uid_t owner,
+             struct rows *out)
+{
+	const char *base = check_join(check_path(a, "auth"), domain);
+	char again[LIMIT_NAME + 1];
+	struct rows names;
+	struct stat st;
+	struct box b;
+	int dir = tree_open(auth, domain);
+
+	if (dir == -1 || fstat(dir, &st) == -1 || !name_domain(again, domain) ||
+	    strcmp(again, domain) != 0) {
+		finding(out, CHECK_WARNING, base, "it is no domain's directory" ADVICE
+		        "move it away");
+		tree_close(dir);
+		return;
+	}
+	check_owner(out, base, &st, owner, 077);
+	if (tree_list(dir, &names) == 0)
+		for (size_t i = 0; i < names.n; i++) {
+			const char *name = rows_get(&names, i, 0);
+			const char *where = check_join(check_join(check_path(a, "auth"), domain), name);
+
+			if (check_leftover(out, where, name))
+				continue;
+			if (box_from_names(&b, domain, name))
+				check_verifier(dir, name, where, owner, out);
+			else
+				finding(out, CHECK_WARNING, where, "no address leads to that name"
+				        ADVICE "move it away");
+		}
+	rows_free(&names);
+	tree_close(dir);
+}
+
+int
+check_auth(int auth, void *arg, struct rows *out)
+{
+	const struct admin *a = arg;
+	struct rows domains;
+	struct stat st;
+
+	if (fstat(auth, &st) == 0 && tree_list(auth, &domains) == 0) {
+		for (size_t i = 0; i < domains.n; i++)
+			check_domain(a, auth, rows_get(&domains, i, 0), st.st_uid, out);
+		rows_free(&domains);
+	}
+	return DONE;
+}
+
+int
+check_lone_verifiers(int state, void *arg, struct rows *out)
+{
+	const struct check_verifiers *v = arg;
+	struct box b;
+
+	for (size_t i = 0; i < v->verifiers->n; i++) {
+		const char *domain = rows_get(v->verifiers, i, 0);
+		const char *name = rows_get(v->verifiers, i, 1);
+		int fd;
+
+		if (!box_from_names(&b, domain, name))
+			continue; /* check_domain() has said so */
+		fd = mailbox_open(state, b.path, "", O_PATH | O_DIRECTORY);
+		if (fd == -1 && errno == ENOENT)
+			finding(out, CHECK_WARNING,
+			        check_join(check_join(check_path(v->a, "auth"), domain), name),
+			        "it is the password of a mailbox that does not exist" ADVICE
+			        "postern user remove %s, or postern user add %s", b.shown, b.shown);
+		tree_close(fd);
+	}
+	return DONE;
+}

@@ -1,0 +1,120 @@
+/* See help.h. The texts that do not fit into a row of the table stand here. */
+#include "admin/help.h"
+
+#include <string.h>
+
+#include "admin/options.h"
+
+const char help_init[] =
+	"Makes DIR with everything mail needs: postern.conf with comments, the domain's\n"
+	"file, and the directories for mailboxes. Without --user the first mailbox is\n"
+	"postmaster, which only receives; with it, postmaster is an alias of that user.\n"
+	"Prints how to start the server and how to send a first message.\n"
+	"\n"
+	"As an ordinary user the whole tree belongs to you. As root, mail belongs to the\n"
+	"user postern and sessions run as postern-session; both must exist. When DIR is\n"
+	SYSCONFDIR "/postern, mailboxes are in " LOCALSTATEDIR "/lib/postern, otherwise in\n"
+	"DIR/state.\n"
+	"\n"
+	"Example: postern init ~/mail --hostname mx.example.org --domain example.org --user me\n";
+const char help_domain_add[] =
+	"Mail for addresses @NAME is taken from now on; mailboxes are made by `user add`.\n"
+	"The file with the domain's settings is printed: edit it to set a quota, a size\n"
+	"limit or a catchall mailbox. NAME may be in any script (it is stored as A-labels).\n";
+const char help_domain_list[] = "Prints the domains served here, one a line.\n";
+const char help_domain_show[] = "Prints the settings of a domain and counts its mailboxes.\n";
+const char help_domain_remove[] =
+	"Mail for NAME is refused from now on. A domain that still has mailboxes or aliases\n"
+	"is not removed without --force, and then they stay on disk, passwords too, until\n"
+	"`user remove` and `alias remove` take them away.\n";
+const char help_user_add[] =
+	"Makes a mailbox. The password is asked for twice, or is the first line of\n"
+	"standard input with --password-stdin; only a verifier of it is stored.\n"
+	"Upper and lower case are the same, and mail to alice+anything@... reaches alice@...\n"
+	"\n"
+	"Example: postern user add alice@example.org\n";
+const char help_user_list[] =
+	"Prints all mailboxes, or those of one domain, sorted. Aliases: see `alias list`.\n";
+const char help_user_password[] =
+	"Gives a mailbox another password; with --no-password takes it away, so that nobody\n"
+	"can log in and the mailbox only receives.\n";
+const char help_user_remove[] =
+	"Removes a mailbox, its password and its forward file. A mailbox with messages in\n"
+	"it is not removed without --force, which removes them too, for good.\n";
+const char help_alias_add[] =
+	"Sends mail for ADDRESS on to each TARGET: makes an alias, or gives one more targets.\n"
+	"For a mailbox, name ADDRESS itself among the targets: it then keeps a copy.\n"
+	"A target here that does not exist is refused without --force.\n"
+	"\n"
+	"Example: postern alias add info@example.org alice@example.org bob@example.org\n";
+const char help_alias_list[] =
+	"Prints every address that forwards, and where to, sorted. An address that is among\n"
+	"its own targets is a mailbox that keeps a copy.\n";
+const char help_alias_remove[] =
+	"Without TARGET: the alias is gone, and mail for it is refused; a mailbox that\n"
+	"forwarded keeps its mail itself again. With TARGET: only those are taken out.\n"
+	"An alias with messages from before in it is not removed without --force.\n";
+const char help_check[] =
+	"Looks at the configuration, owners and permissions, what the kernel offers, whether\n"
+	"messages can be linked into mailboxes, and at everything in the state directory.\n"
+	"Each finding is followed by what to do. Nothing is changed. Exit 0: no finding, 1:\n"
+	"findings. Run it as root or as the owner of the mail.\n";
+const char help_help[] = "Prints this overview, or what one command does.\n";
+
+void
+help_usage(FILE *f, const struct command *c)
+{
+	(void)fprintf(f, "usage: postern [-c FILE] %s%s%s%s%s", c->noun,
+	              c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "",
+	              c->operands[0] != '\0' ? " " : "", c->operands);
+	options_print_usage(f, c->options);
+	(void)putc('\n', f); /* main looks at the stream's errors at the end */
+}
+
+static void
+print_summary(FILE *f, const struct command *c)
+{
+	char words[64];
+
+	(void)snprintf(words, sizeof words, "%s%s%s%s%s", c->noun, c->verb != NULL ? " " : "",
+	               c->verb != NULL ? c->verb : "", c->operands[0] != '\0' ? " " : "",
+	               c->operands); /* the rows fit */
+	(void)fprintf(f, "  %-36s %s\n", words, c->summary);
+}
+
+void
+help_overview(FILE *f, const struct command *commands)
+{
+	(void)fputs("postern is the administrator's command of the mail server Postern.\n\n"
+	            "usage: postern [-c FILE] COMMAND ...\n\n", f);
+	for (const struct command *c = commands; c->noun != NULL; c++)
+		print_summary(f, c);
+	(void)fputs("\nFILE is the configuration, " SYSCONFDIR "/postern/postern.conf unless "
+	            "given. An ADDRESS is\nLOCAL@DOMAIN, such as alice@example.org.\n\n"
+	            "To begin: `postern init` makes a tree to try, and says how to go on;\n"
+	            "`postern help user add` explains one command, `postern help user` all of "
+	            "them;\n`postern check` finds what is wrong and says what to do.\n\n"
+	            "Exit status: 0 done, 1 refused or findings, 2 not understood, 111 try "
+	            "again later.\n", f);
+}
+
+bool
+help_command(FILE *f, const struct command *commands, const char *noun, const char *verb)
+{
+	bool found = false;
+
+	for (const struct command *c = commands; c->noun != NULL; c++) {
+		if (strcmp(c->noun, noun) != 0 ||
+		    (verb != NULL && (c->verb == NULL || strcmp(c->verb, verb) != 0)))
+			continue;
+		if (found)
+			(void)putc('\n', f);
+		found = true;
+		help_usage(f, c);
+		(void)fprintf(f, "\n%s", c->help);
+		if (c->options != 0)
+			(void)putc('\n', f);
+		options_print_help(f, c->options);
+	}
+	return found;
+}

@@ -1,0 +1,159 @@
+/* See password.h. Called by user add, user password and init. */
+#include "admin/password.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "admin/saslprep.h"
+#include "admin/say.h"
+#include "base/sandbox.h"
+
+/* Longer than any password, so that one too long is told from one that fits. */
+#define LINE_MAX_OCTETS (PASSWORD_MAX + 64)
+
+void
+password_wipe(struct password *p)
+{
+	sodium_memzero(p, sizeof *p);
+}
+
+/* One line without its end: its length, -1 with errno, -2 too long or with a NUL. */
+static int
+read_line(int fd, char buf[LINE_MAX_OCTETS])
+{
+	size_t len = 0;
+
+	for (;;) {
+		ssize_t n = read(fd, buf + len, 1);
+
+		if (n == -1)
+			return -1;
+		if (n == 0 || buf[len] == '\n')
+			break;
+		if (buf[len] == '\0' || ++len == LINE_MAX_OCTETS)
+			return -2;
+	}
+	buf[len] = '\0';
+	return (int)len;
+}
+
+static int
+take(struct password *p, const char *line, int len)
+{
+	if (len == -1)
+		return say_failed(errno, "reading the password");
+	if (len == 0)
+		return say_refused("the password is empty (--no-password makes a mailbox "
+		                   "that only receives)");
+	if (len < 0 || len > PASSWORD_MAX)
+		return say_refused("the password is longer than %d octets, or holds a NUL",
+		                   PASSWORD_MAX);
+	if (!saslprep(p->text, sizeof p->text, line))
+		return say_refused("the password holds a character that clients could not send "
+		                   "the same way (RFC 4013): a control, invalid UTF-8, or mixed "
+		                   "directions");
+	return DONE;
+}
+
+static int
+from_stdin(struct password *p)
+{
+	char line[LINE_MAX_OCTETS];
+	int r = take(p, line, read_line(0, line));
+
+	sodium_memzero(line, sizeof line);
+	return r;
+}
+
+static volatile sig_atomic_t caught;
+
+static void
+note_signal(int number)
+{
+	caught = number;
+}
+
+/* Reads a line with echo off; a signal ends the wait, then echo is back on. */
+static int
+ask(int tty, const char *prompt, char line[LINE_MAX_OCTETS])
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+	const struct sigaction note = { .sa_handler = note_signal }; /* no SA_RESTART */
+	struct sigaction before[sizeof signals / sizeof signals[0]];
+	struct termios old, silent;
+	int r = -1;
+
+	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+		(void)sigaction(signals[i], &note, &before[i]); /* the numbers are valid */
+	if (tcgetattr(tty, &old) == 0) {
+		silent = old;
+		silent.c_lflag &= ~(tcflag_t)ECHO;
+		if (write(tty, prompt, strlen(prompt)) != -1 &&
+		    tcsetattr(tty, TCSAFLUSH, &silent) == 0) {
+			r = read_line(tty, line);
+			(void)tcsetattr(tty, TCSAFLUSH, &old); /* as well as we can */
+			if (write(tty, "\n", 1) == -1)
+				r = -1;
+		}
+	}
+	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+		(void)sigaction(signals[i], &before[i], NULL);
+	return r;
+}
+
+static int
+from_terminal(struct password *p, const char *address)
+{
+	char first[LINE_MAX_OCTETS], second[LINE_MAX_OCTETS];
+	char prompt[LIMIT_ADDRESS + 64];
+	struct text t;
+	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int n, m, r;
+
+	if (tty == -1)
+		return say_misused("there is no terminal to ask for a password: give "
+		                   "--password-stdin, or --no-password for a mailbox that "
+		                   "only receives");
+	text_init(&t, prompt, sizeof prompt);
+	text_add(&t, "Password for ");
+	text_add(&t, address);
+	text_add(&t, ": ");
+	n = ask(tty, prompt, first);
+	r = caught ? REFUSED : take(p, first, n);
+	if (r == DONE) {
+		m = ask(tty, "Once more: ", second);
+		if (caught)
+			r = REFUSED;
+		else if (m != n || memcmp(first, second, (size_t)n) != 0)
+			r = say_refused("the two passwords differ; nothing was changed");
+	}
+	(void)close(tty);
+	sodium_memzero(first, sizeof first);
+	sodium_memzero(second, sizeof second);
+	if (caught)
+		(void)say_refused("interrupted; nothing was changed");
+	return r;
+}
+
+int
+password_get(struct password *p, const struct admin *a, const char *address)
+{
+	const struct rlimit none = { 0, 0 };
+	int r;
+
+	password_wipe(p);
+	if (a->password_stdin && a->no_password)
+		return say_misused("--password-stdin and --no-password exclude each other");
+	if (sandbox_no_new_privs() == -1 || setrlimit(RLIMIT_CORE, &none) == -1)
+		return say_failed(errno, "keeping the password out of cores");
+	r = a->password_stdin ? from_stdin(p) : from_terminal(p, address);
+	if (r != DONE)
+		password_wipe(p);
+	return r;
+}
