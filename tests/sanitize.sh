@@ -1,0 +1,68 @@
+#!/bin/sh
+# suite: timeout=400
+# The same tests with AddressSanitizer and UndefinedBehaviorSanitizer in the
+# programs, and the unit tests under valgrind, which sees reads of memory that was
+# never set. A finding ends its process, and so fails a case.
+#
+# A session keeps its seccomp filter and has no stderr, so a finding inside it shows
+# as `event=session-died`; the fuzz targets, or the same octets given to a unit test,
+# then tell the line. Leaks are looked for in the unit tests only: the keeper and the
+# session may not look at their own /proc, and allocate next to nothing. valgrind
+# cannot run a session: its own system calls are none of those the filter allows.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+: "${BUILD:=$PWD/build}"
+san=$BUILD/san
+log=$BUILD/test/log/sanitize-build
+mkdir -p "${log%/*}" "$san"
+unset SMTPD WRAP
+export UBSAN_OPTIONS=print_stacktrace=1
+
+# Gives each case of a suite a name that says how it was run.
+under() {
+	how=$1
+	shift
+	"$@" 2>&1 | sed -E "s/^(ok|not ok|skip) /&$how: /"
+}
+
+# Runs a program that may end before it has printed all its cases.
+whole() {
+	whole=$1
+	shift
+	"$@" || echo "not ok $whole: exit code $?"
+}
+
+if ! make --no-print-directory -j2 SAN=1 BUILD="$san" tests >"$log" 2>&1; then
+	echo "not ok build with sanitizers: $(grep -m 1 -E 'error|warning|Stop' "$log")"
+	tail -n 20 "$log" | sed 's/^/    /'
+	exit 0
+fi
+if nm -D "$san/smtpd" | grep -q __asan_init && nm -D "$san/smtpd" | grep -q __ubsan_; then
+	echo "ok smtpd has the sanitizers"
+else
+	echo "not ok smtpd has the sanitizers: no such symbols"
+fi
+ASAN_OPTIONS=detect_leaks=0
+export ASAN_OPTIONS
+under sanitized whole transcripts env BUILD="$san" tests/smtp/run.py --once
+under sanitized whole exact env BUILD="$san" tests/smtp/exact.py
+for suite in tests/fuzz/*.sh tests/fuzz/*.py; do
+	[ -x "$suite" ] && under sanitized whole "$suite" env BUILD="$san" "$suite"
+done
+ASAN_OPTIONS=detect_leaks=1
+for unit in "$san"/test/unit_*; do
+	[ -x "$unit" ] && [ -f "$unit" ] || continue
+	case $unit in *.d) continue ;; esac
+	under sanitized whole "${unit##*/}" env BUILD="$san" "$unit"
+done
+
+if ! command -v valgrind >/dev/null 2>&1; then
+	echo "skip valgrind: it is not installed"
+	exit 0
+fi
+for unit in "$BUILD"/test/unit_*; do
+	[ -x "$unit" ] && [ -f "$unit" ] || continue
+	case $unit in *.d) continue ;; esac
+	under valgrind whole "${unit##*/}" env BUILD="$BUILD" valgrind -q --error-exitcode=99 \
+		--leak-check=full --errors-for-leak-kinds=definite "$unit"
+done
