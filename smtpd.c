@@ -185,12 +185,7 @@ find_size(void)
 static bool
 may_relay(const struct ip *client)
 {
-	if (getenv("RELAYCLIENT") != NULL)
-		return true;
-	for (unsigned i = 0; i < conf.n_relay_from; i++)
-		if (is_ip_in(client, &conf.relay_from[i]))
-			return true;
-	return false;
+	return getenv("RELAYCLIENT") != NULL || is_ip_in(client, &conf.relay_from);
 }
 
 /* Waits until the boundary has a packet; false when the session just ended. */

@@ -101,7 +101,7 @@ parse_address_key(const struct key *k, const char *value, char *base)
 static bool
 parse_networks_key(const struct key *k, const char *value, char *base)
 {
-	struct conf *c = (struct conf *)(void *)(base + k->offset);
+	struct ip_nets *nets = (struct ip_nets *)(void *)(base + k->offset);
 	char word[64];
 
 	while (*value != '\0') {
@@ -111,10 +111,10 @@ parse_networks_key(const struct key *k, const char *value, char *base)
 		if (len > 0) {
 			text_init(&t, word, sizeof word);
 			text_addn(&t, value, len);
-			if (!text_ok(&t) || c->n_relay_from == LIMIT_NETWORKS ||
-			    !parse_ip_net(word, &c->relay_from[c->n_relay_from]))
+			if (!text_ok(&t) || nets->n == LIMIT_NETWORKS ||
+			    !parse_ip_net(word, &nets->net[nets->n]))
 				return false;
-			c->n_relay_from++;
+			nets->n++;
 		}
 		value += len + (value[len] != '\0');
 	}
@@ -138,6 +138,7 @@ parse_quota_key(const struct key *k, const char *value, char *base)
 	return text_ok(&t) && parse_size(size, k->max, &d->quota);
 }
 
+#define NETWORKS "addresses or networks such as 192.0.2.0/24 2001:db8::/32, host bits zero"
 #define SECONDS_MAX ((uint64_t)7 * 86400)
 #define AT(member) offsetof(struct conf, member)
 
@@ -147,10 +148,13 @@ static const struct key global_keys[] = {
 	{ "", "state", parse_path_key, AT(state), 0, LIMIT_FILE, "a directory" },
 	{ "", "postmaster", parse_address_key, AT(postmaster), 0, 0,
 	  "an address such as admin@example.org" },
-	{ "", "relay-from", parse_networks_key, 0, 0, 0,
-	  "addresses or networks such as 192.0.2.0/24 2001:db8::/32, host bits zero" },
+	{ "", "relay-from", parse_networks_key, AT(relay_from), 0, 0, NETWORKS },
+	{ "", "proxies", parse_networks_key, AT(proxies), 0, 0, NETWORKS },
+	{ "", "xclient", parse_networks_key, AT(xclient), 0, 0, NETWORKS },
 	{ "", "session-user", parse_uint_key, AT(session_user), 1, 65533,
 	  "the number of a user, 1 to 65533 (no name: sessions look up nothing)" },
+	{ "", "session-reuse", parse_uint_key, AT(session_reuse), 1, 1000000,
+	  "1 to 1000000 connections" },
 	{ "", "size", parse_size_key, AT(size), 65536, LIMIT_MESSAGE,
 	  "octets, 64K or more, such as 25M" },
 	{ "", "vrfy", parse_bool_key, AT(vrfy), 0, 0, "yes or no" },
@@ -161,12 +165,22 @@ static const struct key global_keys[] = {
 	{ "limits", "messages", parse_uint_key, AT(messages), 1, 1000000, "1 to 1000000" },
 	{ "limits", "errors", parse_uint_key, AT(errors), 1, 1000000, "1 to 1000000" },
 	{ "limits", "received", parse_uint_key, AT(received), 10, 1000, "10 to 1000" },
+	{ "limits", "connections", parse_uint_key, AT(connections), 1, LIMIT_CONNECTIONS,
+	  "1 to 10000" },
+	{ "limits", "connections-per-source", parse_uint_key, AT(per_source), 1,
+	  LIMIT_CONNECTIONS, "1 to 10000" },
+	{ "limits", "rate", parse_uint_key, AT(rate), 0, 1000000,
+	  "0 to 1000000 connections a minute" },
 	{ "timeouts", "command", parse_seconds_key, AT(command), 1, SECONDS_MAX,
 	  "a time such as 5m, 1s to 7d" },
 	{ "timeouts", "data", parse_seconds_key, AT(data), 1, SECONDS_MAX,
 	  "a time such as 5m, 1s to 7d" },
 	{ "timeouts", "session", parse_seconds_key, AT(session), 1, SECONDS_MAX,
 	  "a time such as 2h, 1s to 7d" },
+	{ "timeouts", "idle", parse_seconds_key, AT(idle), 60, SECONDS_MAX,
+	  "a time such as 5m, 60s to 7d" },
+	{ "timeouts", "stop", parse_seconds_key, AT(stop), 0, 3600,
+	  "a time such as 30s, 0s to 1h" },
 	{ 0 },
 };
 
@@ -325,6 +339,11 @@ set_defaults(struct conf *c)
 	c->command = 300;
 	c->data = 300;
 	c->session = 7200;
+	c->session_reuse = 1;
+	c->connections = 500;
+	c->per_source = 50;
+	c->idle = 300;
+	c->stop = 30;
 }
 
 /* name, beside c->file unless it is absolute. */

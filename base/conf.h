@@ -22,10 +22,12 @@ struct conf {
 	char hostname[LIMIT_DOMAIN + 1];
 	char state[LIMIT_FILE];
 	struct address postmaster;      /* takes mail for <postmaster>; "" = none */
-	struct ip_net relay_from[LIMIT_NETWORKS];
-	unsigned n_relay_from;
+	struct ip_nets relay_from;      /* clients that may send anywhere */
+	struct ip_nets proxies;         /* clients that begin with a PROXY header */
+	struct ip_nets xclient;         /* clients that may say XCLIENT */
 	uint64_t session_user;          /* uid and gid of sessions; 0 = STATE/jail.owner */
 	uint64_t size;                  /* largest message, octets with CRLF (RFC 1870) */
+	uint64_t session_reuse;         /* connections per session process, 1 = fresh */
 	bool vrfy;                      /* VRFY and EXPN tell what they know */
 	uint64_t greeting_delay;        /* seconds to wait for early talkers */
 	/* [limits] */
@@ -33,10 +35,15 @@ struct conf {
 	uint64_t messages;              /* per session */
 	uint64_t errors;                /* 5xx replies per session */
 	uint64_t received;              /* Received: lines, RFC 5321 6.3 */
+	uint64_t connections;           /* at once, listening entrance */
+	uint64_t per_source;            /* the same, of one IPv4 address or IPv6 /64 */
+	uint64_t rate;                  /* new ones a minute and source, 0 = any */
 	/* [timeouts], seconds */
 	uint64_t command;               /* to the next command, RFC 5321 4.5.3.2.7 */
 	uint64_t data;                  /* to the next octets of a message */
 	uint64_t session;               /* from greeting to close */
+	uint64_t idle;                  /* without connections before the front leaves */
+	uint64_t stop;                  /* for running sessions after SIGTERM */
 };
 
 struct domain {

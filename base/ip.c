@@ -65,8 +65,8 @@ parse_ip_net(const char *s, struct ip_net *net)
 	return true;
 }
 
-bool
-is_ip_in(const struct ip *ip, const struct ip_net *net)
+static bool
+is_in_net(const struct ip *ip, const struct ip_net *net)
 {
 	unsigned whole = net->bits / 8;
 	unsigned rest = net->bits % 8;
@@ -74,6 +74,15 @@ is_ip_in(const struct ip *ip, const struct ip_net *net)
 	if (!ip->known || memcmp(ip->octets, net->ip.octets, whole) != 0)
 		return false;
 	return rest == 0 || (ip->octets[whole] ^ net->ip.octets[whole]) >> (8 - rest) == 0;
+}
+
+bool
+is_ip_in(const struct ip *ip, const struct ip_nets *nets)
+{
+	for (unsigned i = 0; i < nets->n; i++)
+		if (is_in_net(ip, &nets->net[i]))
+			return true;
+	return false;
 }
 
 void

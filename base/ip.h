@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/limits.h"
 #include "base/text.h"
 
 /* 16 octets in network order; IPv4 is held as ::ffff:a.b.c.d (RFC 4291 2.5.5.2). */
@@ -19,11 +20,17 @@ struct ip_net {
 	unsigned bits; /* 0 to 128, counted over the 16 octets */
 };
 
+/* Several networks, as a configuration lists them. */
+struct ip_nets {
+	unsigned n;
+	struct ip_net net[LIMIT_NETWORKS];
+};
+
 /* "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1". */
 bool parse_ip(const char *s, struct ip *ip);
 /* An address, or address/bits; octets past the prefix must be zero. */
 bool parse_ip_net(const char *s, struct ip_net *net);
-bool is_ip_in(const struct ip *ip, const struct ip_net *net);
+bool is_ip_in(const struct ip *ip, const struct ip_nets *nets);
 /* From getpeername(); not known for other families. */
 void ip_from_sockaddr(struct ip *ip, const struct sockaddr_storage *sa);
 /* "192.0.2.1" or "2001:db8::1"; "local" when not known. */

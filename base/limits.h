@@ -47,7 +47,9 @@
 /* One configuration line, and one whole configuration file. */
 #define LIMIT_CONF_LINE 4096
 #define LIMIT_CONF_FILE (1024 * 1024)
-/* Networks in relay-from. */
+/* Connections at once that a configuration may allow. */
+#define LIMIT_CONNECTIONS 10000
+/* Networks in relay-from and its like. */
 #define LIMIT_NETWORKS 128
 /* A path of ours: configuration, state. */
 #define LIMIT_FILE 1024

@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Room for one descriptor, aligned as CMSG_* want it. */
+/* Room for the descriptors, aligned as CMSG_* want it. */
 union control {
 	struct cmsghdr header;
-	char space[CMSG_SPACE(sizeof(int))];
+	char space[CMSG_SPACE(PACKET_FDS * sizeof(int))];
 };
 
 void
@@ -20,7 +20,7 @@ packet_start(struct packet *p, char letter)
 {
 	p->letter = letter;
 	p->n = 0;
-	p->fd = -1;
+	p->fd[0] = p->fd[1] = -1;
 	p->buf[0] = letter;
 	p->len = 1;
 }
@@ -59,8 +59,8 @@ packet_addu(struct packet *p, uint64_t n)
 	packet_add(p, s);
 }
 
-int
-packet_send(int sock, struct packet *p, int fd)
+static int
+send_with(int sock, struct packet *p, const int *fds, size_t n_fds)
 {
 	union control control;
 	struct iovec iov = { p->buf, p->len };
@@ -71,17 +71,17 @@ packet_send(int sock, struct packet *p, int fd)
 		errno = EMSGSIZE;
 		return -1;
 	}
-	if (fd != -1) {
+	if (n_fds > 0) {
 		struct cmsghdr *c;
 
 		memset(&control, 0, sizeof control);
 		msg.msg_control = control.space;
-		msg.msg_controllen = sizeof control.space;
+		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof *fds);
 		c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(c), &fd, sizeof fd);
+		c->cmsg_len = CMSG_LEN(n_fds * sizeof *fds);
+		memcpy(CMSG_DATA(c), fds, n_fds * sizeof *fds);
 	}
 	do
 		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
@@ -89,12 +89,34 @@ packet_send(int sock, struct packet *p, int fd)
 	return n == -1 ? -1 : 0;
 }
 
+int
+packet_send(int sock, struct packet *p, int fd)
+{
+	return send_with(sock, p, &fd, fd != -1);
+}
+
+int
+packet_send_pair(int sock, struct packet *p, int fd0, int fd1)
+{
+	int fds[PACKET_FDS] = { fd0, fd1 };
+
+	return send_with(sock, p, fds, PACKET_FDS);
+}
+
+void
+packet_close_fds(struct packet *p)
+{
+	for (size_t i = 0; i < PACKET_FDS; i++) {
+		if (p->fd[i] != -1)
+			(void)close(p->fd[i]); /* unwanted; an error changes nothing */
+		p->fd[i] = -1;
+	}
+}
+
 static int
 bad_packet(struct packet *p)
 {
-	if (p->fd != -1)
-		(void)close(p->fd); /* unwanted; there is no better place for an error */
-	p->fd = -1;
+	packet_close_fds(p);
 	errno = EBADMSG;
 	return -1;
 }
@@ -126,13 +148,13 @@ packet_recv(int sock, struct packet *p)
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.space,
-		/* CMSG_SPACE would have room for a second descriptor. */
-		.msg_controllen = CMSG_LEN(sizeof(int)),
+		/* CMSG_SPACE might have room for one more descriptor. */
+		.msg_controllen = CMSG_LEN(PACKET_FDS * sizeof(int)),
 	};
 	struct cmsghdr *c;
 	ssize_t n;
 
-	p->fd = -1;
+	p->fd[0] = p->fd[1] = -1;
 	do
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	while (n == -1 && errno == EINTR);
@@ -140,11 +162,11 @@ packet_recv(int sock, struct packet *p)
 		return -1;
 	for (c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(&p->fd, CMSG_DATA(c), sizeof p->fd);
+			memcpy(p->fd, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		return bad_packet(p);
 	if (n == 0)
-		return p->fd == -1 ? 0 : bad_packet(p);
+		return p->fd[0] == -1 ? 0 : bad_packet(p);
 	p->len = (size_t)n;
 	return split(p) == 0 ? 1 : bad_packet(p);
 }

@@ -257,7 +257,7 @@ handle(struct keeper *k)
 		const struct request *r = &requests[i];
 
 		if (r->verb == k->in.letter)
-			return k->in.fd == -1 && k->in.n == r->fields &&
+			return k->in.fd[0] == -1 && k->in.n == r->fields &&
 			       !(r->needs & ~k->have) && !(r->bars & k->have) && r->run(k);
 	}
 	return false;
@@ -296,8 +296,10 @@ answer_session(struct keeper *k)
 		case 0:
 			return KEEPER_DONE;
 		case 1:
-			if (!handle(k))
+			if (!handle(k)) {
+				packet_close_fds(&k->in);
 				return malformed(k, "request out of order or malformed");
+			}
 			break;
 		default:
 			if (errno == ECONNRESET)
@@ -305,8 +307,6 @@ answer_session(struct keeper *k)
 			k->in.letter = '?';
 			return malformed(k, "packet malformed");
 		}
-		if (k->in.fd != -1)
-			(void)close(k->in.fd); /* handle() has refused it */
 	}
 }
 

@@ -96,9 +96,9 @@ ask_body(struct ask *k, int *fd)
 
 	packet_start(&k->packet, VERB_BODY);
 	answer = ask(k);
-	if (answer == ANSWER_YES && k->packet.fd == -1)
+	if (answer == ANSWER_YES && k->packet.fd[0] == -1)
 		return unclear(k);
-	*fd = k->packet.fd;
+	*fd = k->packet.fd[0];
 	return answer;
 }
 
