@@ -125,4 +125,4 @@ clean:
 
 .PHONY: all help headers install uninstall clean check check-long fuzz bench
 .DEFAULT_GOAL = all
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/test -name '*.d' 2>/dev/null)
