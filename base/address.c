@@ -84,6 +84,7 @@ bool
 is_domain(const char *s, size_t len)
 {
 	size_t label = 0;
+	bool ascii = true;
 
 	if (len == 0 || len > LIMIT_DOMAIN || s[len - 1] == '-' || !is_utf8(s, len))
 		return false;
@@ -94,12 +95,15 @@ is_domain(const char *s, size_t len)
 			if (label == 0 || (c == '.' && s[i - 1] == '-'))
 				return false;
 			label = c == '.' ? 0 : label + 1;
+			ascii |= c == '.';
 		} else if (c >= 0x80 || is_alnum(c)) {
 			label++;
+			ascii &= c < 0x80;
 		} else {
 			return false;
 		}
-		if (label > 63) /* RFC 1035 2.3.4 */
+		/* RFC 1035 2.3.4; of a U-label it counts the A-label (RFC 5890 2.3.2.1). */
+		if (label > 63 && ascii)
 			return false;
 	}
 	return label > 0;
