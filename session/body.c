@@ -176,7 +176,7 @@ static const struct reply *
 finish(struct session *s)
 {
 	stream_finish(&s->body.stream);
-	store(s, NULL, 0);
+	store(s, "", 0);
 	if (s->body.failed == NULL)
 		return commit(s);
 	if (s->setup->lmtp)

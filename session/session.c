@@ -4,6 +4,7 @@
  */
 #include "session/session.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -139,6 +140,8 @@ session_run(const struct session_setup *setup)
 	struct session *s = &session;
 	const struct reply *r = NULL;
 
+	/* Nothing of a session before this one may show. */
+	memset(s, 0, offsetof(struct session, ask));
 	s->setup = setup;
 	s->body.fd = -1;
 	ask_init(&s->ask, setup->boundary);

@@ -51,7 +51,7 @@ struct session {
 	struct body body;
 	char detail[LIMIT_REPLY]; /* what a handler adds to its reply's text */
 	char outcomes[LIMIT_RECIPIENTS + 1];
-	struct ask ask;
+	struct ask ask;      /* what stands before is wiped when a session starts */
 	struct io io;
 };
 

@@ -61,6 +61,14 @@ store_line_end(struct work *w)
 	w->st->state = LINE_START;
 }
 
+/* What is dropped is counted, or a flood of CRs would stay under every limit. */
+static void
+drop_bare(struct stream *st, unsigned n)
+{
+	st->bare = true;
+	st->size += n;
+}
+
 /* From inside a line to its end, or to the end of the buffer. */
 static void
 eat_line(struct work *w)
@@ -74,7 +82,7 @@ eat_line(struct work *w)
 	if (cr == NULL) {
 		store_run(w, n);
 		if (lf != NULL) {
-			w->st->bare = true;
+			drop_bare(w->st, 1);
 			w->in++;
 		}
 		return;
@@ -88,7 +96,7 @@ eat_line(struct work *w)
 	} else if (w->in == w->len) {
 		w->st->state = AFTER_CR;
 	} else {
-		w->st->bare = true;
+		drop_bare(w->st, 1);
 	}
 }
 
@@ -106,7 +114,8 @@ eat_held(struct work *w)
 	}
 	if (state == AFTER_DOT || c != '\n') {
 		/* The dot was stuffing; or a CR stood alone. */
-		w->st->bare |= state != AFTER_DOT;
+		if (state != AFTER_DOT)
+			drop_bare(w->st, state == AFTER_CR ? 1 : 2);
 		w->st->state = IN_LINE;
 		return false;
 	}

@@ -20,7 +20,8 @@ struct stream {
 	enum stream_mode mode;
 	int state;     /* private to stream.c; survives the ends of buffers */
 	bool bare;     /* a CR or LF that was not part of CRLF has been seen */
-	uint64_t size; /* octets in canonical form: CRLF, no dot-stuffing (RFC 1870 5) */
+	/* Octets in canonical form: CRLF, no dot-stuffing (RFC 1870 5); bare ones too. */
+	uint64_t size;
 };
 
 struct stream_step {
