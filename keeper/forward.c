@@ -49,7 +49,7 @@ forward_next(struct forward *f, struct address *a)
 
 		f->at += len + (end != NULL);
 		f->line++;
-		while (len > 0 && strchr(" \t\r", start[len - 1]) != NULL)
+		while (len > 0 && memchr(" \t\r", start[len - 1], 3) != NULL)
 			len--;
 		while (len > 0 && (*start == ' ' || *start == '\t')) {
 			start++;

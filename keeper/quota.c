@@ -200,7 +200,8 @@ read_usage(int maildir, const struct domain *d, struct usage *u)
 	text_init(&t, own, sizeof own);
 	quota_line(&t, d);
 	*u = (struct usage){ 0 };
-	if (strncmp(content, own, t.len) != 0 || !add_lines(content + t.len, u, &lines))
+	if (strncmp(content, own, t.len) != 0 || !add_lines(content + t.len, u, &lines) ||
+	    lines == 0)
 		return false;
 	u->settled = lines == 1 && time(NULL) - st.st_mtime < SETTLED_SECONDS;
 	return true;
