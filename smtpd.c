@@ -277,7 +277,7 @@ be_session(int boundary, const struct keeper_setup *k, const struct user *u)
 
 	(void)session_confine(&setup, jail, u->uid, u->gid);
 	setup.boundary = 3;
-	_exit(session_run(&setup));
+	_exit((int)session_run(&setup));
 }
 
 static void

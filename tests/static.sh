@@ -187,7 +187,7 @@ script_syntax() {
 run_shellcheck() {
 	awk '$1 != "python" { print $2 }' "$tmp/scripts" |
 		xargs shellcheck -S warning -f gcc \
-		-e SC1007,SC1090,SC1091,SC2034,SC2046,SC2086,SC2154,SC2155
+		-e SC1007,SC1090,SC1091,SC2148,SC2034,SC2046,SC2086,SC2154,SC2155
 }
 
 check 'include rule' include_rule
