@@ -1,0 +1,153 @@
+# Shared by the suites of this folder, which source it; not a suite itself.
+# Gives: $top, $BUILD, $tmp (removed at the end), ok, fail, skip, check, need, free_port,
+# start/stop for background programs, wait_for, new_tree, talk, serve, hold.
+# shellcheck shell=sh disable=SC2034
+
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+BUILD=${BUILD:-$top/build}
+cache=${XDG_CACHE_HOME:-/var/cache}/postern-check
+pids=
+mounts=
+at_end=:
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/postern-system.XXXXXX") || exit 1
+chmod 755 "$tmp"
+
+cleanup() {
+	trap - EXIT INT TERM
+	$at_end
+	for pid in $pids; do
+		kill "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+	done
+	for dir in $mounts; do
+		umount "$dir" 2>/dev/null || umount -l "$dir"
+	done
+	rm -rf "$tmp"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+ok() { echo "ok $1"; }
+fail() { echo "not ok $1: $2" | tr '\n' ' '; echo; }
+skip() { echo "skip $1: $2"; }
+
+# check NAME COMMAND...: ok when the command succeeds; its output is the reason if not.
+check() {
+	check_name=$1
+	shift
+	if "$@" >"$tmp/check.out" 2>&1; then
+		ok "$check_name"
+	else
+		fail "$check_name" "$(tail -n 5 "$tmp/check.out" | cut -c 1-300)"
+		return 1
+	fi
+}
+
+# need SUITE PROGRAM...: ends the suite with a skip where one is not installed.
+need() {
+	need_name=$1
+	shift
+	for program; do
+		command -v "$program" >/dev/null && continue
+		skip "$need_name" "$program is not installed"
+		exit 0
+	done
+}
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+free_port() {
+	python3 -c 'import socket
+s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# start LOG COMMAND...: in the background; its pid is $started, and it ends with us.
+start() {
+	start_log=$1
+	shift
+	"$@" >"$start_log" 2>&1 </dev/null &
+	started=$!
+	pids="$pids $started"
+}
+
+stop() {
+	kill "$1" 2>/dev/null
+	wait "$1" 2>/dev/null
+	pids=$(echo " $pids " | sed "s/ $1 / /")
+}
+
+# wait_for COMMAND...: at most 10 seconds for it to succeed.
+wait_for() {
+	tries=0
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 100 ] || return 1
+		sleep 0.1
+	done
+}
+
+talk() { python3 "$here/talk.py" "$@"; }
+
+# serve TREE: smtpd for it on $port of the loopback, by what is installed.
+serve() {
+	port=$(free_port)
+	if command -v tcpserver >/dev/null; then
+		start "$tmp/serve.log" tcpserver -R -H -l 0 -c 100 127.0.0.1 "$port" \
+			"$BUILD/smtpd" -c "$1/postern.conf"
+	else
+		start "$tmp/serve.log" systemd-socket-activate --inetd --accept \
+			-l "127.0.0.1:$port" "$BUILD/smtpd" -c "$1/postern.conf"
+	fi
+	server=$started
+	wait_for is_listening "$port"
+}
+
+# hold PORT: keeps one connection open past its EHLO until let_go; $keeper is the child of
+# $server, the program that accepted it. Sessions before must have ended.
+hold() {
+	wait_for is_childless "$server"
+	rm -f "$tmp/held"
+	talk 127.0.0.1 "$1" hold 10 >"$tmp/held" &
+	held=$!
+	wait_for grep -q ready "$tmp/held"
+	keeper=$(ps -o pid= --ppid "$server" | tr -d ' ')
+}
+
+is_childless() { [ -z "$(ps -o pid= --ppid "$1")" ]; }
+
+let_go() {
+	kill "$held"
+	wait "$held" 2>/dev/null
+}
+
+# uids PORT: of the two processes of one connection, "61001 61002 ".
+uids() {
+	hold "$1"
+	ps -o uid= -p "$keeper" --ppid "$keeper" | tr -d ' ' | sort | tr '\n' ' '
+	let_go
+}
+
+is_listening() { talk 127.0.0.1 "$1" listening; }
+
+# new_tree DIR: a working tree for here.test with the mailboxes alice and bob. With
+# privilege it belongs to two numbers that are nobody's.
+new_tree() {
+	owners=
+	is_root && owners='--owner 61001 --session-user 61002'
+	# shellcheck disable=SC2086
+	"$BUILD/postern" init "$1" --hostname mx.here.test --domain here.test $owners &&
+		tree_user "$1" alice && tree_user "$1" bob
+} >/dev/null
+
+tree_user() { "$BUILD/postern" -c "$1/postern.conf" user add "$2@here.test" --no-password; }
+
+# messages TREE USER: the files in new/, oldest first.
+messages() { ls -1tr "$1/state/mail/here.test/$2/Maildir/new/"* 2>/dev/null; }
+count() { messages "$1" "$2" | wc -l; }
+newest() { messages "$1" "$2" | tail -n 1; }
+has_messages() { [ "$(count "$1" "$2")" -eq "$3" ]; }
+
+# same_message SENT STORED: the stored file is the sent one behind our trace headers.
+same_message() { talk - - same "$1" "$2"; }
