@@ -29,17 +29,22 @@ struct keeper {
 	const struct keeper_setup *setup;
 	unsigned have;         /* facts */
 	uint64_t events;       /* logged for this session */
+	bool lost;             /* an answer could not be sent */
 	struct packet in, out;
 	struct transaction transaction;
 	struct resolver resolver;
 	struct targets scratch; /* for VRFY */
 };
 
-/* Sends k->out. A session that is gone shows at the next receive. */
+/* Sends k->out. Where that fails the session is ended, lest it wait for ever. */
 static bool
 reply(struct keeper *k, int fd)
 {
-	(void)packet_send(k->setup->boundary, &k->out, fd);
+	if (packet_send(k->setup->boundary, &k->out, fd) == -1 && !k->lost) {
+		k->lost = true;
+		if (errno != EPIPE && errno != ECONNRESET)
+			log_error("answer the session", errno);
+	}
 	return true;
 }
 
@@ -300,6 +305,8 @@ answer_session(struct keeper *k)
 				packet_close_fds(&k->in);
 				return malformed(k, "request out of order or malformed");
 			}
+			if (k->lost)
+				return KEEPER_DONE;
 			break;
 		default:
 			if (errno == ECONNRESET)
@@ -328,6 +335,7 @@ keeper_run(const struct keeper_setup *setup)
 	k->setup = setup;
 	k->have = 0;
 	k->events = 0;
+	k->lost = false;
 	k->resolver.conf = setup->conf;
 	k->resolver.state = setup->state;
 	k->resolver.domains = setup->domains;

@@ -65,8 +65,16 @@ open_named(struct message *m, int dir, const char *name, int flags)
 	if (fd == -1)
 		return -1;
 	m->read_fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (m->read_fd == -1)
-		return close_keeping_errno(fd);
+	if (m->read_fd == -1) {
+		(void)close_keeping_errno(fd);
+		if (flags & O_CREAT) {
+			int err = errno;
+
+			(void)unlinkat(dir, name, 0); /* a leftover is tidied up later */
+			errno = err;
+		}
+		return -1;
+	}
 	m->fd = fd;
 	m->dir = dir;
 	return 0;

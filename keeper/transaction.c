@@ -24,6 +24,7 @@ transaction_init(struct transaction *t, const struct keeper_setup *setup,
 	t->resolver = resolver;
 	t->tmp = -1;
 	t->count = 0;
+	t->refusals = 0;
 	message_init(&t->message);
 	transaction_end(t);
 }
@@ -81,8 +82,23 @@ transaction_begin(struct transaction *t, const struct mail_from *from)
 	return ANSWER_YES;
 }
 
+/* A session that was taken over could refuse itself for ever: not into our log. */
+static bool
+is_quiet(struct transaction *t)
+{
+	uint64_t cap = t->setup->conf->errors + t->setup->conf->recipients;
+	struct log_line l;
+
+	if (++t->refusals == cap + 1) {
+		log_start(&l, "quiet");
+		log_field(&l, "what", "further refusals of this session are not logged");
+		log_send(&l, LOG_LEVEL_WARNING);
+	}
+	return t->refusals > cap;
+}
+
 static void
-log_refused(const struct transaction *t, const struct address *a, enum answer why)
+log_refused(struct transaction *t, const struct address *a, enum answer why)
 {
 	static const struct {
 		enum answer answer;
@@ -99,6 +115,8 @@ log_refused(const struct transaction *t, const struct address *a, enum answer wh
 	struct log_line l;
 	struct text w;
 
+	if (is_quiet(t))
+		return;
 	log_start(&l, "refused");
 	log_field(&l, "id", t->id);
 	text_init(&w, text, sizeof text);
@@ -159,7 +177,14 @@ write_trace(struct transaction *t)
 		return -1;
 	}
 	t->trace_len = w.len;
-	return write(t->message.fd, buf, w.len) == (ssize_t)w.len ? 0 : -1;
+	for (size_t done = 0; done < w.len;) {
+		ssize_t n = write(t->message.fd, buf + done, w.len - done);
+
+		if (n == -1 && errno != EINTR)
+			return -1;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
 }
 
 enum answer

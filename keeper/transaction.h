@@ -32,6 +32,7 @@ struct transaction {
 	struct mail_from from;
 	char id[LIMIT_ID + 1];
 	uint64_t count;           /* messages begun in this session */
+	uint64_t refusals;        /* recipients refused in this session */
 	uint64_t limit;           /* smallest size limit of the recipients, octets */
 	uint64_t trace_len;       /* octets we wrote before the message */
 	struct message message;
