@@ -32,6 +32,7 @@ struct parser {
 	uint64_t seen;       /* one bit for each row */
 	unsigned errors;
 	unsigned line;
+	bool section_told;   /* this section is unknown, and that has been said */
 	conf_report *report;
 	void *context;
 	size_t len, at;      /* of buf */
@@ -258,7 +259,7 @@ handle_key(void *user, const char *section, const char *name, const char *value)
 	if (k->name == NULL) {
 		if (known_section)
 			report_error(p, "unknown key", name, NULL);
-		else
+		else if (!p->section_told)
 			report_error(p, "unknown section", section, NULL);
 		return 1;
 	}
@@ -268,6 +269,25 @@ handle_key(void *user, const char *section, const char *name, const char *value)
 		report_error(p, "bad value for", name, k->expected);
 	p->seen |= 1ULL << (k - p->keys);
 	return 1;
+}
+
+/* A section without keys never reaches handle_key(), so its name is looked at here. */
+static void
+check_section(struct parser *p, const char *line)
+{
+	char name[64];
+	const struct key *k = p->keys;
+	struct text t;
+
+	if (line[0] != '[')
+		return;
+	text_init(&t, name, sizeof name);
+	text_addn(&t, line + 1, strcspn(line + 1, "]\r\n"));
+	while (k->name != NULL && (!text_ok(&t) || strcmp(k->section, name) != 0))
+		k++;
+	p->section_told = k->name == NULL && strchr(line, ']') != NULL;
+	if (p->section_told)
+		report_error(p, "unknown section", text_ok(&t) ? name : "(very long)", NULL);
 }
 
 /* libinih's reader, in fgets's form: one line, its end included. */
@@ -304,6 +324,7 @@ read_line(char *str, int num, void *stream)
 	}
 	str[n] = '\0';
 	p->line += n > 0;
+	check_section(p, str);
 	return n > 0 ? str : NULL;
 }
 
