@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uninorm.h>
+#include <unistr.h>
 
 #include "base/address.h"
 #include "base/text.h"
@@ -60,6 +61,9 @@ normalize(char *buf, size_t cap, const char *s)
 
 	if (!has_utf8(s))
 		return text_copy(buf, cap, s);
+	/* u8_normalize() takes anything. */
+	if (u8_check((const uint8_t *)s, strlen(s)) != NULL)
+		return false;
 	nfc = u8_normalize(UNINORM_NFC, (const uint8_t *)s, strlen(s), (uint8_t *)buf, &len);
 	if (nfc == NULL)
 		return false;
