@@ -11,8 +11,12 @@ trap 'exit 1' HUP INT TERM
 out=$tmp/out
 
 modules=
-for dir in base session keeper admin relay; do
-	[ -d $dir ] && modules="$modules $dir"
+for dir in */; do
+	dir=${dir%/}
+	case $dir in
+	tests | build*) continue ;;
+	esac
+	[ -n "$(find "$dir" -name '*.c')" ] && modules="$modules $dir"
 done
 
 # check NAME COMMAND...: ok when the command says nothing and exits 0
