@@ -44,6 +44,7 @@ PROGRAMS = smtpd postern
 BASE = $(wildcard base/*.c)
 SESSION = $(wildcard session/*.c)
 KEEPER = $(wildcard keeper/*.c)
+FRONT = $(wildcard front/*.c)
 ADMIN = $(wildcard admin/*.c)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
@@ -59,7 +60,7 @@ help:
 	@echo 'make uninstall  removes what install put there; configuration and mail stay'
 	@echo 'make clean'
 
-$(BUILD)/smtpd: $(call objects,smtpd.c $(SESSION) $(KEEPER) $(BASE))
+$(BUILD)/smtpd: $(call objects,smtpd.c $(FRONT) $(SESSION) $(KEEPER) $(BASE))
 	$(CC) $(ALL_LDFLAGS) $(STATIC) -o $@ $^ $(SMTPD_LIBS)
 
 $(BUILD)/postern: $(call objects,postern.c $(ADMIN) $(KEEPER) $(BASE))
@@ -70,14 +71,14 @@ $(BUILD)/obj/%.o: %.c
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # All modules without a main(), for the tests.
-$(BUILD)/modules.a: $(call objects,$(SESSION) $(KEEPER) $(ADMIN) $(BASE))
+$(BUILD)/modules.a: $(call objects,$(FRONT) $(SESSION) $(KEEPER) $(ADMIN) $(BASE))
 	rm -f $@
 	$(AR) rcs $@ $^
 
 include tests/tests.mk
 
 # A header that compiles alone is one that states what it needs.
-HEADERS = $(wildcard base/*.h session/*.h keeper/*.h admin/*.h)
+HEADERS = $(wildcard base/*.h session/*.h keeper/*.h front/*.h admin/*.h)
 headers: $(HEADERS:%=$(BUILD)/headers/%.ok)
 $(BUILD)/headers/%.ok: %
 	@mkdir -p $(@D)

@@ -1,8 +1,10 @@
 /*
- * smtpd: one ESMTP or LMTP session on fd 0 and 1. Wires the two processes of a
- * connection: the child becomes the session (speaks with the client, may do
- * nothing else), the parent the keeper (owns the files, reads no SMTP).
- * Started by systemd (Accept=yes), xinetd, tcpserver or anything like inetd.
+ * smtpd: ESMTP and LMTP sessions. Wires the processes of a connection: the session
+ * (speaks with the client, may do nothing else), the keeper (owns the files, reads
+ * no SMTP), and on a listening entrance the front that accepts for them.
+ *
+ * fd 0 and 1 a connection (systemd Accept=yes, xinetd, tcpserver): the child becomes
+ * the session, the parent is its keeper. LISTEN_FDS or -L: the front.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,38 +22,48 @@
 #include <unistd.h>
 
 #include "base/conf.h"
+#include "base/job.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/sandbox.h"
+#include "front/front.h"
+#include "front/listen.h"
 #include "keeper/keeper.h"
 #include "session/session.h"
 
 /* A session that has closed its boundary is given so long to be gone. */
 #define LEAVE_MS (10 * 1000)
+#define USAGE "usage: smtpd [-c FILE] [-s smtp|submission|lmtp] [-L ADDRESS:PORT]..."
 
 struct user {
 	uid_t uid;
 	gid_t gid;
 };
 
-static struct conf conf;
-static char jail[LIMIT_FILE];
+struct options {
+	const char *file;
+	enum service service;
+	struct listeners listeners;
+};
 
-/* Tells a waiting client that it may come again (RFC 5321 3.8), as well as one can. */
-static void
-say_421(void)
+static struct conf conf;
+
+/* Tells a waiting client that it may come again (RFC 5321 3.8). True: it was told. */
+static bool
+say_421(int fd)
 {
 	static const char reply[] = "421 4.3.0 our mistake, please try again later\r\n";
 
-	if (send(1, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 &&
-	    errno == ENOTSOCK && write(1, reply, sizeof reply - 1) == -1)
-		return; /* the client is gone */
+	if (send(fd, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		return true;
+	return errno == ENOTSOCK && write(fd, reply, sizeof reply - 1) > 0;
 }
 
+/* For the entrances where a client waits on fd 1; elsewhere the send fails. */
 static noreturn void
 die_starting(const char *what, int err)
 {
-	say_421();
+	(void)say_421(1);
 	die_temp(what, err);
 }
 
@@ -62,32 +74,45 @@ log_conf(void *context, const char *message)
 	log_error(message, 0);
 }
 
-struct options {
-	const char *file;
-	bool lmtp;
-};
+static noreturn void
+die_misused(const char *what)
+{
+	log_error(what, errno);
+	log_error(USAGE, 0);
+	_exit(2);
+}
 
 static void
 read_options(struct options *o, int argc, char **argv)
 {
+	const char *why = "LISTEN_FDS";
+	struct listeners opened = { 0 };
 	int c;
 
-	*o = (struct options){ .file = SYSCONFDIR "/postern/postern.conf" };
+	o->file = SYSCONFDIR "/postern/postern.conf";
+	o->service = SERVICE_SMTP;
 	opterr = 0;
-	while ((c = getopt(argc, argv, "c:s:")) != -1) {
-		if (c == 'c') {
+	/* Sockets handed over win: after a fresh start they are those of -L. */
+	if (listen_take(&o->listeners, &why) == -1)
+		die_misused(why);
+	while ((c = getopt(argc, argv, "c:s:L:")) != -1) {
+		errno = 0;
+		if (c == 'c')
 			o->file = optarg;
-		} else if (c == 's' && strcmp(optarg, "lmtp") == 0) {
-			o->lmtp = true;
-		} else if (c != 's' || strcmp(optarg, "smtp") != 0) {
-			log_error("usage: smtpd [-c FILE] [-s smtp|lmtp]", 0);
-			_exit(2);
-		}
+		else if (c == 'L' && o->listeners.n > 0)
+			continue;
+		else if (c == 'L' && listen_open(&opened, optarg, o->service, &why) == -1)
+			die_misused(why);
+		else if (c == 's' && !parse_service(optarg, &o->service))
+			die_misused("-s: expected smtp, submission or lmtp");
+		else if (c == '?')
+			die_misused("unknown option");
 	}
-	if (optind < argc) {
-		log_error("usage: smtpd [-c FILE] [-s smtp|lmtp]", 0);
-		_exit(2);
-	}
+	errno = 0;
+	if (optind < argc)
+		die_misused("too many arguments");
+	if (o->listeners.n == 0)
+		o->listeners = opened;
 }
 
 /* The client's address: of the socket, or as the program before us says. */
@@ -99,6 +124,7 @@ find_client(struct ip *client)
 	socklen_t len = sizeof sa;
 
 	memset(&sa, 0, sizeof sa);
+	memset(client, 0, sizeof *client);
 	if (getpeername(0, (struct sockaddr *)&sa, &len) == 0)
 		ip_from_sockaddr(client, &sa);
 	for (size_t i = 0; i < 3 && !client->known; i++) {
@@ -107,21 +133,6 @@ find_client(struct ip *client)
 		if (s != NULL && !parse_ip(s, client))
 			client->known = false;
 	}
-}
-
-/* Hexadecimal seconds, microseconds, and process: short, unique, sorts by time. */
-static void
-make_session_id(char id[LIMIT_ID + 1])
-{
-	struct timespec now;
-	struct text t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	text_init(&t, id, LIMIT_ID + 1);
-	text_addx(&t, (uint64_t)now.tv_sec, 8);
-	text_addx(&t, (uint64_t)now.tv_nsec / 1000, 5);
-	text_addc(&t, '.');
-	text_addx(&t, (uint64_t)getpid(), 1);
 }
 
 static int
@@ -138,14 +149,31 @@ open_directory(const char *path, const char *what)
 	return fd;
 }
 
-/* session-user, or the owner of STATE/jail.owner: no name service is asked. */
-static struct user
-find_session_user(int state)
+static void
+open_directories(struct keeper_setup *setup)
 {
-	struct stat st;
-	struct user u = { (uid_t)conf.session_user, (gid_t)conf.session_user };
+	setup->state = open_directory(conf.state, "open STATE");
+	setup->domains = open_directory(conf.domains, "open domains/ beside the configuration");
+}
 
-	if (u.uid == 0 && fstatat(state, "jail.owner", &st, AT_SYMLINK_NOFOLLOW) == 0)
+/*
+ * Who a session is: session-user, or the owner of STATE/jail.owner (no name service
+ * is asked). 0: stay who we are, since we may not change it.
+ */
+static struct user
+find_session_user(void)
+{
+	struct user u = { (uid_t)conf.session_user, (gid_t)conf.session_user };
+	char path[LIMIT_FILE + 16];
+	struct stat st;
+	struct text t;
+
+	if (!sandbox_is_privileged())
+		return (struct user){ 0, 0 };
+	text_init(&t, path, sizeof path);
+	text_add(&t, conf.state);
+	text_add(&t, "/jail.owner");
+	if (u.uid == 0 && lstat(path, &st) == 0)
 		u = (struct user){ st.st_uid, st.st_gid };
 	if (u.uid == 0 || u.gid == 0)
 		die_starting("started with privilege, but no session user: set session-user "
@@ -153,10 +181,11 @@ find_session_user(int state)
 	return u;
 }
 
-/* Who the keeper is: the owner of STATE. Without privilege that must be us. */
-static struct user
-find_keeper_user(int state, bool privileged)
+/* The keeper is the owner of STATE. Without privilege that must be us. */
+static void
+become_keeper_user(int state)
 {
+	bool privileged = sandbox_is_privileged();
 	struct stat st;
 
 	if (fstat(state, &st) == -1)
@@ -165,7 +194,18 @@ find_keeper_user(int state, bool privileged)
 		die_starting("STATE belongs to root; give it to a user of its own", 0);
 	if (!privileged && st.st_uid != geteuid())
 		die_starting("STATE belongs to somebody else; run as its owner or as root", 0);
-	return (struct user){ st.st_uid, st.st_gid };
+	if (privileged && sandbox_become(st.st_uid, st.st_gid) == -1)
+		die_starting("become STATE's owner", errno);
+}
+
+static void
+jail_path(char out[LIMIT_FILE + 8])
+{
+	struct text t;
+
+	text_init(&t, out, LIMIT_FILE + 8);
+	text_add(&t, conf.state);
+	text_add(&t, "/jail");
 }
 
 /* DATABYTES as in qmail-smtpd: overrides the configured size, 0 = no limit. */
@@ -182,11 +222,68 @@ find_size(void)
 	return n == 0 ? LIMIT_MESSAGE : n;
 }
 
-static bool
-may_relay(const struct ip *client)
+static void
+set_up_keeper(struct keeper_setup *k, enum service service)
 {
-	return getenv("RELAYCLIENT") != NULL || is_ip_in(client, &conf.relay_from);
+	const char *append = getenv("RELAYCLIENT");
+
+	k->conf = &conf;
+	k->size = find_size();
+	k->lmtp = service == SERVICE_LMTP;
+	k->append = append != NULL ? append : "";
+	k->may_relay = append != NULL || is_ip_in(&k->client, &conf.relay_from);
 }
+
+static void
+set_up_session(struct session_setup *s, enum service service)
+{
+	s->conf = &conf;
+	s->size = find_size();
+	s->lmtp = service == SERVICE_LMTP;
+	s->submission = service == SERVICE_SUBMISSION;
+}
+
+static void
+set_log_context(const char *session_id, const struct ip *ip)
+{
+	char client[INET6_ADDRSTRLEN];
+	struct text t;
+
+	text_init(&t, client, sizeof client);
+	ip_text(&t, ip);
+	log_context(session_id, client);
+}
+
+static void
+log_end(time_t start)
+{
+	struct log_line l;
+
+	log_start(&l, "end");
+	log_number(&l, "seconds", (uint64_t)(time(NULL) - start));
+	log_send(&l, LOG_LEVEL_INFO);
+}
+
+static bool
+confine_keeper(const struct keeper_setup *setup)
+{
+	struct log_line l;
+
+	switch (keeper_confine(setup)) {
+	case -1:
+		log_error("confine the keeper", errno);
+		return false;
+	case 0:
+		log_start(&l, "warning");
+		log_field(&l, "what", "this kernel lacks Landlock ABI 2: running without it");
+		log_send(&l, LOG_LEVEL_WARNING);
+		return true;
+	default:
+		return true;
+	}
+}
+
+/* -- fd 0 and 1 a connection --------------------------------------------------- */
 
 /* Waits until the boundary has a packet; false when the session just ended. */
 static bool
@@ -198,29 +295,6 @@ has_question(int boundary)
 		;
 	/* Length only, no octet: the keeper is not confined yet. */
 	return recv(boundary, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) != 0;
-}
-
-/* Many sessions ask for nothing (EHLO, QUIT); for these no sandbox is set up. */
-static enum keeper_end
-keep(const struct keeper_setup *setup)
-{
-	struct log_line l;
-
-	if (!has_question(setup->boundary))
-		return KEEPER_DONE;
-	switch (keeper_confine(setup)) {
-	case -1:
-		log_error("confine the keeper", errno);
-		return KEEPER_LATE;
-	case 0:
-		log_start(&l, "warning");
-		log_field(&l, "what", "this kernel lacks Landlock ABI 2: running without it");
-		log_send(&l, LOG_LEVEL_WARNING);
-		break;
-	default:
-		break;
-	}
-	return keeper_run(setup);
 }
 
 static bool
@@ -260,37 +334,42 @@ reap(pid_t session)
 	else
 		log_number(&l, "exit", (uint64_t)WEXITSTATUS(status));
 	log_send(&l, LOG_LEVEL_ERROR);
-	say_421();
+	(void)say_421(1);
 }
 
 static noreturn void
-be_session(int boundary, const struct keeper_setup *k, const struct user *u)
+be_session(int boundary, enum service service, struct user u)
 {
-	struct session_setup setup = {
-		.in = 0,
-		.out = 1,
-		.boundary = boundary,
-		.conf = &conf,
-		.size = k->size,
-		.lmtp = k->lmtp,
-	};
+	struct session_setup setup = { .in = 0, .out = 1, .boundary = boundary };
+	char jail[LIMIT_FILE + 8];
 
-	(void)session_confine(&setup, jail, u->uid, u->gid);
-	setup.boundary = 3;
-	_exit((int)session_run(&setup));
+	set_up_session(&setup, service);
+	jail_path(jail);
+	session_confine(&setup, jail, u.uid, u.gid);
+	setup.boundary = SESSION_BOUNDARY;
+	_exit(session_run(&setup));
 }
 
 static void
-run(struct keeper_setup *setup, bool privileged)
+serve_connection(enum service service)
 {
-	struct user keeper = find_keeper_user(setup->state, privileged);
-	struct user session = { 0, 0 };
-	struct timeval wait = { LEAVE_MS / 1000, 0 };
+	static const int on = 1;
+	static const struct timeval wait = { LEAVE_MS / 1000, 0 };
+	char session_id[LIMIT_ID + 1];
+	struct keeper_setup setup = { .session_id = session_id };
+	time_t start = time(NULL);
+	struct user u;
 	int pair[2];
 	pid_t child;
 
-	if (privileged)
-		session = find_session_user(setup->state);
+	find_client(&setup.client);
+	job_make_id(session_id, (unsigned)getpid());
+	set_log_context(session_id, &setup.client);
+	set_up_keeper(&setup, service);
+	open_directories(&setup);
+	u = find_session_user();
+	/* Replies wait for nothing; on what is no TCP socket this does nothing. */
+	(void)setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
 		die_starting("socketpair", errno);
 	/* A session that does not read its answers must not hold the keeper. */
@@ -299,54 +378,146 @@ run(struct keeper_setup *setup, bool privileged)
 	if (child == -1)
 		die_starting("fork", errno);
 	if (child == 0)
-		be_session(pair[1], setup, &session);
+		be_session(pair[1], service, u);
 	(void)close(pair[1]); /* the session's end */
-	setup->boundary = pair[0];
-	if (privileged && sandbox_become(keeper.uid, keeper.gid) == -1)
-		log_error("become STATE's owner", errno);
-	else
-		(void)keep(setup); /* it has logged what was wrong */
+	setup.boundary = pair[0];
+	become_keeper_user(setup.state);
+	/* Many sessions ask for nothing (EHLO, QUIT); for these no sandbox is set up. */
+	if (has_question(setup.boundary) && confine_keeper(&setup))
+		(void)keeper_run(&setup); /* it has logged what was wrong */
 	(void)close(pair[0]); /* tells the session */
 	reap(child);
+	log_end(start);
+}
+
+/* -- the listening entrance ---------------------------------------------------- */
+
+static void
+become_nursery(void)
+{
+	struct session_setup setup = { 0 };
+	struct user u = find_session_user();
+	char jail[LIMIT_FILE + 8];
+
+	set_up_session(&setup, SERVICE_SMTP);
+	jail_path(jail);
+	session_confine_ancestor(&setup, jail, NURSERY_CONTROL + 1, u.uid, u.gid);
+}
+
+static void
+run_session(void)
+{
+	struct session_setup setup = { 0 };
+	struct packet ready;
+	struct job j;
+
+	session_confine_rest(NURSERY_CONTROL);
+	for (uint64_t left = conf.session_reuse; left > 0; left--) {
+		if (job_recv(NURSERY_QUEUE, &j) != 1)
+			return;
+		/* A process that will not serve again can't steal a connection either. */
+		if (left == 1)
+			(void)close(NURSERY_QUEUE);
+		set_up_session(&setup, j.service);
+		setup.in = setup.out = j.conn;
+		setup.boundary = j.boundary;
+		setup.wipe = left > 1;
+		(void)session_run(&setup);
+		(void)close(j.conn); /* shut down already */
+		(void)close(j.boundary);
+		if (left == 1)
+			return;
+		packet_start(&ready, FRONT_READY);
+		if (packet_send(NURSERY_QUEUE, &ready, -1) == -1)
+			return;
+	}
+}
+
+/* After the boundary's end: the client of a session that died hears why. */
+static void
+see_off(const struct job *j, enum keeper_end end)
+{
+	struct log_line l;
+
+	(void)close(j->boundary);
+	if (end != KEEPER_DONE)
+		(void)poll(NULL, 0, 200); /* an honest session says it itself */
+	if (say_421(j->conn) && end == KEEPER_DONE) {
+		log_start(&l, "session-died");
+		log_send(&l, LOG_LEVEL_ERROR);
+	}
+	if (end != KEEPER_DONE)
+		(void)shutdown(j->conn, SHUT_RDWR);
+	(void)close(j->conn);
+}
+
+static void
+run_keeper(int control)
+{
+	static const struct timeval wait = { LEAVE_MS / 1000, 0 };
+	struct keeper_setup setup = { 0 };
+	enum keeper_end end = KEEPER_DONE;
+	struct packet done;
+	struct job j;
+
+	if (dup2(control, 3) == -1 || syscall(SYS_close_range, 4, ~0U, 0) == -1)
+		die_temp("start a keeper", errno);
+	control = 3;
+	open_directories(&setup);
+	become_keeper_user(setup.state);
+	if (!confine_keeper(&setup))
+		return;
+	while (end == KEEPER_DONE && job_recv(control, &j) == 1) {
+		time_t start = time(NULL);
+
+		set_log_context(j.session_id, &j.client);
+		setup.boundary = j.boundary;
+		setup.client = j.client;
+		setup.session_id = j.session_id;
+		set_up_keeper(&setup, j.service);
+		(void)setsockopt(j.boundary, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+		end = keeper_run(&setup);
+		see_off(&j, end);
+		log_end(start);
+		log_context("", "");
+		packet_start(&done, FRONT_DONE);
+		if (packet_send(control, &done, -1) == -1)
+			return;
+	}
+}
+
+static int
+serve_listeners(const struct options *o, char **argv)
+{
+	struct front_setup setup = {
+		.conf = &conf,
+		.listeners = &o->listeners,
+		.argv = argv,
+		.become_nursery = become_nursery,
+		.run_session = run_session,
+		.run_keeper = run_keeper,
+		/* With -L nobody else would start us again. */
+		.may_idle_out = true,
+	};
+
+	for (char **a = argv; *a != NULL; a++)
+		if (strncmp(*a, "-L", 2) == 0)
+			setup.may_idle_out = false;
+	return front_run(&setup);
 }
 
 int
 main(int argc, char **argv)
 {
-	static const int on = 1;
-	struct options o;
-	char session_id[LIMIT_ID + 1], client[INET6_ADDRSTRLEN];
-	struct keeper_setup setup = { .conf = &conf, .session_id = session_id };
-	struct log_line l;
-	struct text t;
-	time_t start = time(NULL);
+	static struct options o;
 
 	log_open("smtpd");
 	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal: cannot fail */
 	read_options(&o, argc, argv);
 	if (conf_load(&conf, o.file, log_conf, NULL) != 0)
 		die_starting("the configuration has errors: postern check lists them", 0);
-	find_client(&setup.client);
-	text_init(&t, client, sizeof client);
-	ip_text(&t, &setup.client);
-	make_session_id(session_id);
-	log_context(session_id, client);
-	setup.lmtp = o.lmtp;
-	setup.size = find_size();
-	setup.may_relay = may_relay(&setup.client);
-	setup.append = getenv("RELAYCLIENT") != NULL ? getenv("RELAYCLIENT") : "";
-	setup.state = open_directory(conf.state, "open STATE");
-	setup.domains = open_directory(conf.domains, "open domains/ beside the configuration");
-	text_init(&t, jail, sizeof jail);
-	text_add(&t, conf.state);
-	text_add(&t, "/jail");
-	if (!text_ok(&t))
-		die_starting("the path of STATE is too long", 0);
-	/* Replies wait for nothing; on what is no TCP socket this does nothing. */
-	(void)setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	run(&setup, sandbox_is_privileged());
-	log_start(&l, "end");
-	log_number(&l, "seconds", (uint64_t)(time(NULL) - start));
-	log_send(&l, LOG_LEVEL_INFO);
+	if (o.listeners.n > 0)
+		return serve_listeners(&o, argv);
+	serve_connection(o.service);
 	return 0;
 }

@@ -173,6 +173,16 @@ log_send(struct log_line *l, enum log_level level)
 }
 
 void
+log_notice(const char *what)
+{
+	struct log_line l;
+
+	log_start(&l, "notice");
+	log_field(&l, "what", what);
+	log_send(&l, LOG_LEVEL_INFO);
+}
+
+void
 log_error(const char *what, int err)
 {
 	struct log_line l;

@@ -36,6 +36,9 @@ void log_field(struct log_line *l, const char *key, const char *value);
 void log_number(struct log_line *l, const char *key, uint64_t n);
 void log_send(struct log_line *l, enum log_level level);
 
+/* event=notice what="...": something an administrator may want to know. */
+void log_notice(const char *what);
+
 /* event=error what="..." error="strerror(errno)" when err is not 0. */
 void log_error(const char *what, int err);
 

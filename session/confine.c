@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -15,7 +14,6 @@
 #include "base/sandbox.h"
 #include "session/session.h"
 
-#define BOUNDARY 3 /* descriptors: 0 and 1 client, 2 /dev/null, 3 keeper */
 #define KEEPER_SECONDS 300 /* a keeper may have to wait for a slow disk */
 
 /* A soft and hard limit in one. */
@@ -31,35 +29,14 @@ cap(__rlimit_resource_t what, uint64_t n)
 		die_temp("setrlimit", errno);
 }
 
-/* /dev/null goes to fd 2, the boundary to fd 3; every other descriptor is closed. */
+/* Signals and limits, then (with privilege) root and uid, for good. */
 static void
-keep_only(const struct session_setup *setup, int null)
+give_up(uint64_t size, const char *jail, uid_t uid, gid_t gid)
 {
-	if (dup2(null, 2) == -1)
-		die_temp("put /dev/null on fd 2", errno);
-	if (setup->boundary != BOUNDARY && dup2(setup->boundary, BOUNDARY) == -1)
-		_exit(111);
-	if (syscall(SYS_close_range, BOUNDARY + 1, ~0U, 0) == -1)
-		_exit(111); /* fd 2 is gone: the keeper logs the exit code */
-}
-
-int
-session_confine(const struct session_setup *setup, const char *jail, uid_t uid, gid_t gid)
-{
-	struct timeval wait = { KEEPER_SECONDS, 0 };
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int landlock;
-
-	if (null == -1)
-		die_temp("open /dev/null", errno);
 	(void)signal(SIGPIPE, SIG_IGN); /* valid signals: these cannot fail */
 	(void)signal(SIGXFSZ, SIG_IGN);
-	(void)alarm((unsigned)setup->conf->session + 60); /* should our own clock fail */
-	cap(RLIMIT_CPU, LIMIT_SESSION_CPU);
-	cap(RLIMIT_FSIZE, setup->size + LIMIT_TRACE);
+	cap(RLIMIT_FSIZE, size + LIMIT_TRACE);
 	cap(RLIMIT_CORE, 0);
-	if (setsockopt(setup->boundary, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == -1)
-		die_temp("setsockopt of the boundary", errno);
 	if (uid != 0) {
 		if (chroot(jail) == -1 || chdir("/") == -1)
 			die_temp("chroot to the jail (postern check says more)", errno);
@@ -68,10 +45,74 @@ session_confine(const struct session_setup *setup, const char *jail, uid_t uid, 
 	}
 	if (sandbox_no_new_privs() == -1)
 		die_temp("give up new privileges", errno);
-	keep_only(setup, null);
-	landlock = sandbox_landlock_nothing();
-	cap(RLIMIT_NOFILE, BOUNDARY + 2); /* one more: the message file */
-	if (landlock == -1 || sandbox_seccomp_session() == -1)
+}
+
+static int
+open_null(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd == -1)
+		die_temp("open /dev/null", errno);
+	return fd;
+}
+
+/*
+ * From here on fd 2 is /dev/null and nothing can be logged: an exit code that is not
+ * a session's own tells the parent.
+ */
+static void
+close_all_from(int first)
+{
+	if (syscall(SYS_close_range, first, ~0U, 0) == -1)
 		_exit(111);
-	return landlock;
+}
+
+void
+session_confine(const struct session_setup *setup, const char *jail, uid_t uid, gid_t gid)
+{
+	struct timeval wait = { KEEPER_SECONDS, 0 };
+	int null = open_null();
+
+	(void)alarm((unsigned)setup->conf->session + 60); /* should our own clock fail */
+	cap(RLIMIT_CPU, LIMIT_SESSION_CPU);
+	if (setsockopt(setup->boundary, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == -1)
+		die_temp("setsockopt of the boundary", errno);
+	give_up(setup->size, jail, uid, gid);
+	if (dup2(null, 2) == -1 ||
+	    (setup->boundary != SESSION_BOUNDARY &&
+	     dup2(setup->boundary, SESSION_BOUNDARY) == -1))
+		_exit(111);
+	close_all_from(SESSION_BOUNDARY + 1);
+	if (sandbox_landlock_nothing() == -1)
+		_exit(111);
+	cap(RLIMIT_NOFILE, SESSION_BOUNDARY + 2); /* one more: the message file */
+	if (sandbox_seccomp_session() == -1)
+		_exit(111);
+}
+
+void
+session_confine_ancestor(const struct session_setup *setup, const char *jail, int first,
+                         uid_t uid, gid_t gid)
+{
+	int null = open_null();
+
+	give_up(setup->size, jail, uid, gid);
+	for (int fd = 0; fd <= 2; fd++)
+		if (dup2(null, fd) == -1)
+			_exit(111);
+	close_all_from(first);
+	if (sandbox_landlock_nothing() == -1)
+		_exit(111);
+	/* In a session: connection, boundary, message file. */
+	cap(RLIMIT_NOFILE, (uint64_t)first + 3);
+}
+
+void
+session_confine_rest(int last)
+{
+	close_all_from(last);
+	cap(RLIMIT_CPU, LIMIT_SESSION_CPU);
+	if (sandbox_seccomp_session() == -1)
+		_exit(111);
 }

@@ -23,7 +23,7 @@ io_init(struct io *io, int in, int out, int64_t cap)
 	io->in = in;
 	io->out = out;
 	io->cap = cap;
-	io->at = io->end = io->held = 0;
+	io->at = io->end = io->held = io->high = 0;
 	io->gone = false;
 }
 
@@ -131,6 +131,8 @@ fill_until(struct io *io, int64_t deadline)
 	if (n <= 0)
 		return IO_EOF;
 	io->end += (size_t)n;
+	if (io->end > io->high)
+		io->high = io->end;
 	return IO_OK;
 }
 
@@ -229,4 +231,11 @@ io_linger(struct io *io)
 		total += io->end - io->at;
 		io->at = io->end;
 	}
+}
+
+void
+io_wipe(struct io *io)
+{
+	explicit_bzero(io->input, io->high);
+	explicit_bzero(io->output, sizeof io->output);
 }

@@ -24,6 +24,7 @@ struct io {
 	int64_t cap; /* clock_ms() at which the session must end */
 	size_t at;   /* unread input is input[at..end) */
 	size_t end;
+	size_t high; /* most octets the input buffer has ever held */
 	size_t held; /* octets of output */
 	bool gone;   /* writing failed: nothing more is sent */
 	char output[LIMIT_WRITE];
@@ -58,5 +59,8 @@ void io_flush(struct io *io);
 /* Sends, says that no more will come, and reads on briefly so that the client
  * gets our last reply instead of a reset (RFC 9293 3.6.1). */
 void io_linger(struct io *io);
+
+/* Forgets what the client sent and was sent. */
+void io_wipe(struct io *io);
 
 #endif

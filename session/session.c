@@ -5,7 +5,9 @@
 #include "session/session.h"
 
 #include <stddef.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "session/body.h"
@@ -133,6 +135,14 @@ greet(struct session *s)
 	return true;
 }
 
+/* The ask and io parts last, so that nothing of this client stays. */
+static void
+wipe(struct session *s)
+{
+	io_wipe(&s->io);
+	explicit_bzero(s, offsetof(struct session, io));
+}
+
 enum session_exit
 session_run(const struct session_setup *setup)
 {
@@ -163,5 +173,10 @@ session_run(const struct session_setup *setup)
 		io_flush(&s->io);
 	else
 		io_linger(&s->io);
+	/* Both sides: nobody else who holds the connection keeps the client waiting. */
+	(void)shutdown(setup->out, SHUT_RDWR);
+	body_drop(s);
+	if (setup->wipe)
+		wipe(s);
 	return r == &reply_broken ? SESSION_BROKEN : SESSION_DONE;
 }

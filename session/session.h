@@ -21,6 +21,8 @@ struct session_setup {
 	const struct conf *conf;
 	uint64_t size;          /* largest message: conf->size, or DATABYTES */
 	bool lmtp;
+	bool submission;        /* nobody may send before AUTH (RFC 6409 4.3) */
+	bool wipe;              /* this process will serve another client */
 };
 
 /* The body of the message being received. */
@@ -58,13 +60,25 @@ struct session {
 /* Exit codes of a session process; anything else is an abnormal death. */
 enum session_exit { SESSION_DONE = 0, SESSION_BROKEN = 1 };
 
+/* Descriptors of a confined session: 0 and 1 the client, 2 /dev/null, and */
+#define SESSION_BOUNDARY 3
+
 /*
- * Gives up everything but the given descriptors (in, out, boundary, and /dev/null
- * on 2): limits, groups, root, uid, Landlock, seccomp. uid 0 means "stay who you
- * are". Returns the Landlock state of sandbox_landlock_nothing(), or dies.
+ * Gives up everything but setup's in, out and boundary, which becomes
+ * SESSION_BOUNDARY: limits, groups, root, uid, Landlock, seccomp. uid 0 means "stay
+ * who you are". Dies when a step fails.
  */
-int session_confine(const struct session_setup *setup, const char *jail, uid_t uid,
-                    gid_t gid);
+void session_confine(const struct session_setup *setup, const char *jail, uid_t uid,
+                     gid_t gid);
+
+/*
+ * The same in two halves, for a process that forks sessions: all that a child
+ * inherits, with the descriptors from `first` on closed and 0 to 2 on /dev/null;
+ * then, in the child, which closes from `last` on, what must be its own.
+ */
+void session_confine_ancestor(const struct session_setup *setup, const char *jail,
+                              int first, uid_t uid, gid_t gid);
+void session_confine_rest(int last);
 
 /* Speaks with the client until one of the two has enough; returns the exit code. */
 enum session_exit session_run(const struct session_setup *setup);

@@ -1,0 +1,610 @@
+/*
+ * The front's loop: an epoll set of listeners, boundaries whose session has not
+ * asked for anything yet, keepers, the nursery and signals. See front.h.
+ */
+#include "front/front.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "front/listen.h"
+#include "front/notify.h"
+#include "front/nursery.h"
+#include "front/pool.h"
+#include "front/sources.h"
+
+#define SPARES 8        /* sessions forked ahead; ordered when half are taken */
+#define DEATHS 3        /* abnormal ones, then a fresh start */
+#define BATCH 64        /* events, and connections accepted, at a time */
+#define DRAIN_MS 2000   /* for sessions without a keeper before a fresh start */
+#define BOUNDARY_SECONDS 300 /* a session waits so long for an answer */
+#define SWEEP_MS 10000
+#define SWEEP_GRACE 120 /* seconds past the session cap */
+
+enum kind { LISTENER, WAITING, KEEPER, NURSERY, QUEUE, SIGNALS };
+
+struct conn {
+	bool used, kept;     /* kept: a keeper has boundary and connection */
+	int boundary, fd;
+	int place;           /* in sources */
+	int64_t start;       /* clock_ms() */
+	int next;            /* free place */
+	struct job job;
+};
+
+static struct front {
+	const struct front_setup *setup;
+	struct conf *conf;
+	int epoll, signals;
+	bool accepting, stopping, restarting;
+	int64_t deadline;    /* of stopping or restarting */
+	int64_t idle_since, last_sweep, last_refusal;
+	unsigned n_conns, deaths, count, refusals;
+	int spares;          /* sessions ordered and not used yet; below 0: jobs wait */
+	int held;            /* a connection whose job found the queue full, or -1 */
+	int free;
+	struct nursery nursery;
+	struct conn conns[LIMIT_CONNECTIONS];
+	struct pool pool;
+	struct sources sources;
+} front;
+
+static void
+watch(struct front *f, int op, int fd, uint32_t events, enum kind kind, int index)
+{
+	struct epoll_event e = { .events = events };
+
+	e.data.u64 = (uint64_t)kind << 32 | (uint32_t)index;
+	if (epoll_ctl(f->epoll, op, fd, &e) == -1)
+		log_error("epoll_ctl", errno);
+}
+
+static void
+set_accepting(struct front *f, bool on)
+{
+	const struct listeners *l = f->setup->listeners;
+
+	if (f->accepting == on)
+		return;
+	f->accepting = on;
+	for (unsigned i = 0; i < l->n; i++)
+		watch(f, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, l->at[i].fd, EPOLLIN, LISTENER,
+		      (int)i);
+}
+
+static void
+order_spares(struct front *f)
+{
+	if (f->stopping || f->spares > SPARES / 2)
+		return;
+	if (nursery_order(&f->nursery, (unsigned)(SPARES - f->spares)) == -1)
+		log_error("order sessions", errno);
+	else
+		f->spares = SPARES;
+}
+
+static void
+start_nursery(struct front *f)
+{
+	if (nursery_start(&f->nursery, f->setup) == -1)
+		die_temp("start the nursery", errno);
+	watch(f, EPOLL_CTL_ADD, f->nursery.control, EPOLLIN, NURSERY, 0);
+	watch(f, EPOLL_CTL_ADD, f->nursery.queue, EPOLLIN, QUEUE, 0);
+	f->spares = 0;
+	order_spares(f);
+}
+
+/* Deaths of other kinds than ending: enough of them, and the layout is guessed at. */
+static void
+count_death(struct front *f)
+{
+	if (++f->deaths < DEATHS || f->restarting || f->stopping)
+		return;
+	f->restarting = true;
+	f->deadline = clock_ms() + DRAIN_MS;
+	set_accepting(f, false);
+}
+
+static void
+free_conn(struct front *f, int i)
+{
+	struct conn *c = &f->conns[i];
+
+	sources_leave(&f->sources, c->place);
+	c->used = false;
+	c->next = f->free;
+	f->free = i;
+	if (--f->n_conns == 0)
+		f->idle_since = clock_ms();
+}
+
+static void
+log_end(const struct conn *c)
+{
+	char client[64];
+	struct log_line l;
+	struct text t;
+
+	text_init(&t, client, sizeof client);
+	ip_text(&t, &c->job.client);
+	log_start(&l, "end");
+	log_field(&l, "session", c->job.session_id);
+	log_field(&l, "client", client);
+	log_number(&l, "seconds", (uint64_t)(clock_ms() - c->start) / 1000);
+	log_send(&l, LOG_LEVEL_INFO);
+}
+
+/*
+ * A session without a keeper has closed its boundary. It has shut its connection
+ * down itself, so a 421 that still goes out means that it died.
+ */
+static void
+end_waiting(struct front *f, int i)
+{
+	static const char reply[] = "421 4.3.0 our mistake, please try again later\r\n";
+	struct conn *c = &f->conns[i];
+
+	(void)send(c->fd, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)close(c->fd);
+	(void)close(c->boundary); /* leaves the epoll set with it */
+	log_end(c);
+	free_conn(f, i);
+}
+
+/* The first question: from here on a keeper has the connection. */
+static void
+attach(struct front *f, int i)
+{
+	struct conn *c = &f->conns[i];
+	bool is_new;
+	int k = pool_take(&f->pool, f->setup, i, &is_new);
+
+	watch(f, EPOLL_CTL_DEL, c->boundary, 0, WAITING, i);
+	if (k == -1) {
+		log_error("start a keeper", errno);
+		end_waiting(f, i);
+		return;
+	}
+	if (is_new)
+		watch(f, EPOLL_CTL_ADD, f->pool.at[k].control, EPOLLIN, KEEPER, k);
+	if (job_send(f->pool.at[k].control, &c->job) == -1) {
+		log_error("hand a session to its keeper", errno);
+		pool_remove(&f->pool, k);
+		end_waiting(f, i);
+		return;
+	}
+	c->kept = true;
+	(void)close(c->boundary);
+	(void)close(c->fd);
+	c->boundary = c->fd = -1;
+}
+
+static void
+on_waiting(struct front *f, int i)
+{
+	/* Length only, no octet. */
+	ssize_t len = recv(f->conns[i].boundary, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+
+	if (len > 0)
+		attach(f, i);
+	else if (len == 0 || errno != EAGAIN)
+		end_waiting(f, i);
+}
+
+static void
+on_keeper(struct front *f, int k)
+{
+	struct packet p;
+	int conn = f->pool.at[k].conn;
+	int r = packet_recv(f->pool.at[k].control, &p);
+
+	if (r == -1 && errno == EAGAIN)
+		return; /* an event of one that had this place before */
+	if (r == 1 && p.letter == FRONT_DONE && conn != -1)
+		pool_put_back(&f->pool, k);
+	else
+		pool_remove(&f->pool, k);
+	if (conn != -1)
+		free_conn(f, conn);
+}
+
+static void
+log_refusal(struct front *f, const struct ip *ip, const char *why)
+{
+	char client[64];
+	struct log_line l;
+	struct text t;
+	int64_t now = clock_ms();
+
+	f->refusals++;
+	if (now - f->last_refusal < 1000)
+		return; /* one line a second tells enough of a flood */
+	f->last_refusal = now;
+	text_init(&t, client, sizeof client);
+	ip_text(&t, ip);
+	log_start(&l, "connection-refused");
+	log_field(&l, "client", client);
+	log_field(&l, "reply", why);
+	log_number(&l, "count", f->refusals);
+	log_send(&l, LOG_LEVEL_WARNING);
+	f->refusals = 0;
+}
+
+static void
+refuse(struct front *f, int fd, const struct ip *ip, const char *why)
+{
+	static const char reply[] = "421 4.7.0 too many connections, try again later\r\n";
+
+	(void)send(fd, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)close(fd);
+	log_refusal(f, ip, why);
+}
+
+/* Gives the connection to whichever session waits; false when the queue is full. */
+static bool
+dispatch(struct front *f, int i)
+{
+	struct conn *c = &f->conns[i];
+	struct job j = c->job;
+	struct timeval wait = { BOUNDARY_SECONDS, 0 };
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1) {
+		log_error("socketpair", errno);
+		return false;
+	}
+	/* The session itself may set no option any more. */
+	(void)setsockopt(pair[1], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+	j.boundary = pair[1];
+	if (job_send(f->nursery.queue, &j) == -1) {
+		(void)close(pair[0]);
+		(void)close(pair[1]);
+		return false;
+	}
+	(void)close(pair[1]); /* the session's now */
+	c->boundary = c->job.boundary = pair[0];
+	watch(f, EPOLL_CTL_ADD, c->boundary, EPOLLIN, WAITING, i);
+	f->spares--;
+	order_spares(f);
+	return true;
+}
+
+static void
+welcome(struct front *f, int fd, const struct sockaddr_storage *sa, enum service service)
+{
+	struct conn *c;
+	struct ip ip;
+	int place, i = f->free;
+
+	ip_from_sockaddr(&ip, sa);
+	if (f->n_conns >= f->conf->connections || i == -1) {
+		refuse(f, fd, &ip, "too-many");
+		return;
+	}
+	place = sources_enter(&f->sources, &ip,
+	                      is_ip_in(&ip, &f->conf->proxies) ? UINT64_MAX :
+	                                                         f->conf->per_source,
+	                      f->conf->rate, clock_ms());
+	if (place == -1) {
+		refuse(f, fd, &ip, "too-many-of-source");
+		return;
+	}
+	c = &f->conns[i];
+	f->free = c->next;
+	f->n_conns++;
+	c->used = true;
+	c->kept = false;
+	c->boundary = -1;
+	c->fd = fd;
+	c->place = place;
+	c->start = clock_ms();
+	c->job = (struct job){ .service = service, .client = ip, .conn = fd };
+	job_make_id(c->job.session_id, ++f->count);
+	if (!dispatch(f, i)) {
+		f->held = i;
+		set_accepting(f, false);
+		watch(f, EPOLL_CTL_MOD, f->nursery.queue, EPOLLIN | EPOLLOUT, QUEUE, 0);
+	}
+}
+
+static void
+on_listener(struct front *f, int index)
+{
+	const struct listener *l = &f->setup->listeners->at[index];
+	struct sockaddr_storage sa;
+
+	for (unsigned i = 0; i < BATCH && f->accepting; i++) {
+		socklen_t len = sizeof sa;
+		int fd;
+
+		memset(&sa, 0, sizeof sa.ss_family);
+		fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC);
+		if (fd == -1) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			    errno == ENOBUFS) {
+				log_error("accept", errno);
+				(void)poll(NULL, 0, 100); /* not to spin on it */
+			}
+			return;
+		}
+		welcome(f, fd, &sa, l->service);
+	}
+}
+
+/* Room in the queue again, or a session that can take one more connection. */
+static void
+on_queue(struct front *f, uint32_t events)
+{
+	struct packet p;
+
+	if (events & EPOLLIN && packet_recv(f->nursery.queue, &p) == 1 &&
+	    p.letter == FRONT_READY && f->spares < LIMIT_CONNECTIONS)
+		f->spares++;
+	if (!(events & EPOLLOUT) || f->held == -1 || !dispatch(f, f->held))
+		return;
+	f->held = -1;
+	watch(f, EPOLL_CTL_MOD, f->nursery.queue, EPOLLIN, QUEUE, 0);
+	set_accepting(f, !f->stopping && !f->restarting);
+}
+
+static void
+on_nursery(struct front *f)
+{
+	switch (nursery_hear(&f->nursery)) {
+	case 0:
+		return;
+	case 1:
+		f->spares--; /* perhaps one that waited: one too many does no harm */
+		order_spares(f);
+		count_death(f);
+		return;
+	default:
+		break;
+	}
+	log_error("the nursery died, starting another", 0);
+	count_death(f);
+	nursery_stop(&f->nursery);
+	start_nursery(f);
+}
+
+static void
+log_conf_error(void *context, const char *message)
+{
+	(void)context;
+	log_error(message, 0);
+}
+
+static void
+reload(struct front *f)
+{
+	static struct conf fresh;
+
+	notify("RELOADING=1");
+	if (conf_load(&fresh, f->conf->file, log_conf_error, NULL) == 0) {
+		*f->conf = fresh;
+		nursery_stop(&f->nursery);
+		start_nursery(f);
+		pool_retire(&f->pool);
+		log_notice("configuration read again");
+	} else {
+		log_error("the new configuration has errors: the old one stays", 0);
+	}
+	notify("READY=1");
+}
+
+static void
+stop(struct front *f)
+{
+	if (f->stopping)
+		return;
+	f->stopping = true;
+	watch(f, EPOLL_CTL_DEL, f->nursery.control, 0, NURSERY, 0);
+	nursery_stop(&f->nursery);
+	f->deadline = clock_ms() + (int64_t)f->conf->stop * 1000;
+	set_accepting(f, false);
+	notify("STOPPING=1");
+}
+
+static void
+reap(struct front *f)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct log_line l;
+
+		if (!WIFSIGNALED(status))
+			continue;
+		log_start(&l, pid == f->nursery.pid ? "nursery-died" : "keeper-died");
+		log_field(&l, "signal", sigabbrev_np(WTERMSIG(status)));
+		log_send(&l, LOG_LEVEL_ERROR);
+		if (pid != f->nursery.pid)
+			count_death(f);
+	}
+}
+
+static void
+on_signal(struct front *f)
+{
+	struct signalfd_siginfo info;
+
+	if (read(f->signals, &info, sizeof info) != sizeof info)
+		return;
+	switch (info.ssi_signo) {
+	case SIGHUP:
+		reload(f);
+		break;
+	case SIGCHLD:
+		reap(f);
+		break;
+	default:
+		stop(f);
+		break;
+	}
+}
+
+/* What the clock alone brings about. True when the loop is to end. */
+static bool
+tick(struct front *f)
+{
+	int64_t now = clock_ms();
+	int64_t oldest = now - (int64_t)(f->conf->session + SWEEP_GRACE) * 1000;
+	bool late = (f->stopping || f->restarting) && now >= f->deadline;
+	bool waiting = false;
+
+	if (now - f->last_sweep >= SWEEP_MS || f->stopping || f->restarting) {
+		f->last_sweep = now;
+		for (int i = 0; i < LIMIT_CONNECTIONS; i++) {
+			struct conn *c = &f->conns[i];
+
+			if (!c->used || c->kept)
+				continue;
+			waiting = true;
+			if (late || c->start < oldest)
+				(void)shutdown(c->fd, SHUT_RDWR); /* its session will end */
+		}
+	}
+	if (f->stopping)
+		return f->n_conns == 0 || now >= f->deadline + DRAIN_MS;
+	if (f->restarting)
+		return !waiting || late;
+	return f->setup->may_idle_out && f->n_conns == 0 &&
+	       now - f->idle_since >= (int64_t)f->conf->idle * 1000;
+}
+
+static int
+wait_ms(const struct front *f)
+{
+	int64_t left;
+
+	if (f->stopping || f->restarting)
+		return 100;
+	if (f->n_conns > 0)
+		return SWEEP_MS;
+	if (!f->setup->may_idle_out)
+		return -1;
+	left = f->idle_since + (int64_t)f->conf->idle * 1000 - clock_ms();
+	return left < 0 ? 0 : left > SWEEP_MS ? SWEEP_MS : (int)left;
+}
+
+static void
+handle(struct front *f, const struct epoll_event *e)
+{
+	int index = (int)(e->data.u64 & UINT32_MAX);
+
+	switch ((enum kind)(e->data.u64 >> 32)) {
+	case LISTENER:
+		if (f->accepting)
+			on_listener(f, index);
+		break;
+	case WAITING:
+		if (f->conns[index].used && !f->conns[index].kept)
+			on_waiting(f, index);
+		break;
+	case KEEPER:
+		if (f->pool.at[index].control != -1)
+			on_keeper(f, index);
+		break;
+	case NURSERY:
+		on_nursery(f);
+		break;
+	case QUEUE:
+		on_queue(f, e->events);
+		break;
+	case SIGNALS:
+		on_signal(f);
+		break;
+	}
+}
+
+static void
+open_signals(struct front *f)
+{
+	static const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+		(void)sigaddset(&set, wanted[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	f->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (f->signals == -1)
+		die_temp("signalfd", errno);
+	watch(f, EPOLL_CTL_ADD, f->signals, EPOLLIN, SIGNALS, 0);
+}
+
+/* Two descriptors for each connection that has no keeper yet, one for each keeper. */
+static void
+raise_file_limit(const struct front *f)
+{
+	rlim_t wanted = 3 * f->conf->connections + 64;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == -1 || r.rlim_cur >= wanted)
+		return;
+	r.rlim_cur = wanted;
+	if (r.rlim_max < wanted)
+		r.rlim_max = wanted; /* with CAP_SYS_RESOURCE */
+	if (setrlimit(RLIMIT_NOFILE, &r) == -1)
+		log_error("LimitNOFILE is below three times limits/connections", errno);
+}
+
+static void
+start_afresh(struct front *f)
+{
+	sigset_t none;
+
+	log_notice("several processes died: starting afresh");
+	listen_hand_over(f->setup->listeners);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)execv("/proc/self/exe", f->setup->argv);
+	die_temp("execute /proc/self/exe", errno);
+}
+
+int
+front_run(const struct front_setup *setup)
+{
+	struct epoll_event events[BATCH];
+	struct front *f = &front;
+
+	f->setup = setup;
+	f->conf = setup->conf;
+	f->held = -1;
+	f->free = -1;
+	for (int i = LIMIT_CONNECTIONS - 1; i >= 0; i--) {
+		f->conns[i].next = f->free;
+		f->free = i;
+	}
+	pool_init(&f->pool);
+	f->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (f->epoll == -1)
+		die_temp("epoll_create1", errno);
+	raise_file_limit(f);
+	open_signals(f);
+	start_nursery(f);
+	f->idle_since = f->last_sweep = clock_ms();
+	set_accepting(f, true);
+	notify("READY=1");
+	while (!tick(f)) {
+		int n = epoll_wait(f->epoll, events, BATCH, wait_ms(f));
+
+		for (int i = 0; i < n; i++)
+			handle(f, &events[i]);
+	}
+	if (f->restarting && !f->stopping)
+		start_afresh(f);
+	return 0;
+}

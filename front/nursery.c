@@ -1,0 +1,170 @@
+/* See nursery.h. Reads packets of the front only; never a client's octet. */
+#include "front/nursery.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/num.h"
+#include "base/packet.h"
+
+#define ORDER 'o' /* front to nursery: a number of sessions */
+#define DIED 'x'  /* nursery to front: a session died abnormally */
+
+static void
+on_child(int sig)
+{
+	(void)sig; /* only there to interrupt ppoll */
+}
+
+static void
+report_death(int status)
+{
+	struct packet p;
+
+	packet_start(&p, DIED);
+	packet_addu(&p, (uint64_t)status);
+	/* Should the front be gone, the loop will see. */
+	(void)packet_send(NURSERY_CONTROL, &p, -1);
+}
+
+static void
+reap(void)
+{
+	int status;
+
+	while (waitpid(-1, &status, WNOHANG) > 0)
+		if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
+			report_death(status);
+}
+
+static void
+fork_session(const struct front_setup *setup)
+{
+	sigset_t none;
+	pid_t pid = fork();
+
+	if (pid == -1) {
+		log_error("fork a session", errno);
+		return;
+	}
+	if (pid > 0)
+		return;
+	(void)sigemptyset(&none);
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	setup->run_session();
+	_exit(0);
+}
+
+static void
+serve(const struct front_setup *setup)
+{
+	struct pollfd p = { NURSERY_CONTROL, POLLIN, 0 };
+	struct sigaction on = { .sa_handler = on_child };
+	struct packet packet;
+	sigset_t child, none;
+	uint64_t n;
+
+	(void)sigemptyset(&none);
+	(void)sigemptyset(&child);
+	(void)sigaddset(&child, SIGCHLD);
+	(void)sigprocmask(SIG_SETMASK, &child, NULL);
+	(void)sigaction(SIGCHLD, &on, NULL);
+	/* A stop is the front's to give: it closes the control socket. */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	for (;;) {
+		int ready = ppoll(&p, 1, NULL, &none);
+
+		reap();
+		if (ready <= 0)
+			continue;
+		if (packet_recv(NURSERY_CONTROL, &packet) != 1 || packet.letter != ORDER ||
+		    packet.n != 1 || !parse_u64(packet.field[0], LIMIT_CONNECTIONS, &n))
+			return;
+		while (n-- > 0)
+			fork_session(setup);
+	}
+}
+
+int
+nursery_start(struct nursery *n, const struct front_setup *setup)
+{
+	int control[2], queue[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) == -1)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, queue) == -1) {
+		(void)close(control[0]);
+		(void)close(control[1]);
+		return -1;
+	}
+	n->pid = fork();
+	if (n->pid == 0) {
+		/* Out of the way first: a target may be the other one's source. */
+		int high = fcntl(control[1], F_DUPFD_CLOEXEC, 64);
+
+		if (dup2(queue[1], NURSERY_QUEUE) == -1 || high == -1 ||
+		    dup2(high, NURSERY_CONTROL) == -1)
+			die_temp("start the nursery", errno);
+		setup->become_nursery();
+		serve(setup);
+		_exit(0);
+	}
+	(void)close(control[1]);
+	(void)close(queue[1]);
+	n->control = control[0];
+	n->queue = queue[0];
+	/* The front waits in one place only. */
+	(void)fcntl(n->control, F_SETFL, O_NONBLOCK);
+	(void)fcntl(n->queue, F_SETFL, O_NONBLOCK);
+	return n->pid == -1 ? -1 : 0;
+}
+
+int
+nursery_order(struct nursery *n, unsigned sessions)
+{
+	struct packet p;
+
+	packet_start(&p, ORDER);
+	packet_addu(&p, sessions);
+	return packet_send(n->control, &p, -1);
+}
+
+int
+nursery_hear(struct nursery *n)
+{
+	struct packet p;
+	struct log_line l;
+	uint64_t status;
+
+	int r = packet_recv(n->control, &p);
+
+	if (r == -1 && errno == EAGAIN)
+		return 0;
+	if (r != 1 || p.letter != DIED || p.n != 1 ||
+	    !parse_u64(p.field[0], INT32_MAX, &status))
+		return -1;
+	log_start(&l, "session-died");
+	if (WIFSIGNALED((int)status))
+		log_field(&l, "signal", sigabbrev_np(WTERMSIG((int)status)));
+	else
+		log_number(&l, "exit", (uint64_t)WEXITSTATUS((int)status));
+	log_send(&l, LOG_LEVEL_ERROR);
+	return 1;
+}
+
+void
+nursery_stop(struct nursery *n)
+{
+	(void)close(n->control);
+	(void)close(n->queue);
+}
