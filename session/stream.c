@@ -63,10 +63,10 @@ store_line_end(struct work *w)
 
 /* What is dropped is counted, or a flood of CRs would stay under every limit. */
 static void
-drop_bare(struct stream *st, unsigned n)
+drop_bare(struct stream *st)
 {
 	st->bare = true;
-	st->size += n;
+	st->size++;
 }
 
 /* From inside a line to its end, or to the end of the buffer. */
@@ -82,7 +82,7 @@ eat_line(struct work *w)
 	if (cr == NULL) {
 		store_run(w, n);
 		if (lf != NULL) {
-			drop_bare(w->st, 1);
+			drop_bare(w->st);
 			w->in++;
 		}
 		return;
@@ -96,7 +96,7 @@ eat_line(struct work *w)
 	} else if (w->in == w->len) {
 		w->st->state = AFTER_CR;
 	} else {
-		drop_bare(w->st, 1);
+		drop_bare(w->st);
 	}
 }
 
@@ -115,7 +115,7 @@ eat_held(struct work *w)
 	if (state == AFTER_DOT || c != '\n') {
 		/* The dot was stuffing; or a CR stood alone. */
 		if (state != AFTER_DOT)
-			drop_bare(w->st, state == AFTER_CR ? 1 : 2);
+			drop_bare(w->st);
 		w->st->state = IN_LINE;
 		return false;
 	}

@@ -6,7 +6,7 @@ TOOLS = $(patsubst tests/fault/%.c,$(BUILD)/test/%,$(wildcard tests/fault/*.c)) 
 	$(patsubst tests/bench/%.c,$(BUILD)/test/%,$(wildcard tests/bench/*.c))
 FUZZ_SECONDS ?= 60
 
-$(BUILD)/test/unit_%: tests/unit/%.c $(BUILD)/modules.a
+$(BUILD)/test/unit_%: tests/unit/%.c tests/unit/test.h $(BUILD)/modules.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/modules.a $(POSTERN_LIBS)
 
@@ -20,10 +20,10 @@ $(BUILD)/test/%: tests/bench/%.c
 
 # The session with one more command, XTRY, that tries what the sandbox forbids.
 $(BUILD)/test/smtpd-probe: smtpd.c $(SESSION) $(wildcard session/*.h) \
-		$(call objects,$(KEEPER) $(BASE))
+		$(call objects,$(FRONT) $(KEEPER) $(BASE))
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DPOSTERN_PROBE $(ALL_LDFLAGS) $(STATIC) -o $@ smtpd.c $(SESSION) \
-		$(call objects,$(KEEPER) $(BASE)) $(SMTPD_LIBS)
+		$(call objects,$(FRONT) $(KEEPER) $(BASE)) $(SMTPD_LIBS)
 
 # Replays a corpus with the plain compiler; libFuzzer drives the same function.
 $(BUILD)/test/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(BUILD)/modules.a

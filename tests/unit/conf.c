@@ -1,0 +1,387 @@
+/* base/conf.h: every key with good and bad values, and what the errors say. */
+#include "base/conf.h"
+
+#include "tests/unit/test.h"
+
+static int dir;
+static char reports[8192];
+
+static void
+report(void *context, const char *message)
+{
+	size_t len = strlen(reports);
+
+	(void)context;
+	snprintf(reports + len, sizeof reports - len, "%s\n", message);
+}
+
+static char *
+path_of(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", test_dir, name);
+	return path;
+}
+
+static unsigned
+load(struct conf *c, const char *content, size_t len)
+{
+	put_n(dir, "postern.conf", content, len);
+	reports[0] = '\0';
+	return conf_load(c, path_of("postern.conf"), report, NULL);
+}
+
+/* The reports without the folder's name. */
+static const char *
+said(void)
+{
+	static char out[sizeof reports];
+	size_t skip = strlen(test_dir) + 1;
+	char *o = out;
+
+	for (const char *p = reports; *p != '\0';) {
+		size_t len = strcspn(p, "\n") + 1;
+
+		if (strncmp(p, test_dir, skip - 1) == 0) {
+			p += skip;
+			len -= skip;
+		}
+		memcpy(o, p, len);
+		o += len;
+		p += len;
+	}
+	*o = '\0';
+	return out;
+}
+
+#define NETWORKS "addresses or networks such as 192.0.2.0/24 2001:db8::/32, host bits zero"
+#define HOST "a host name such as mx.example.org (A-labels)"
+#define DAYS "a time such as 5m, 1s to 7d"
+
+/* A value of one key; expected NULL: it is good. */
+static const struct {
+	const char *section, *key, *value, *expected;
+} keys[] = {
+	{ "", "hostname", "mx.example.org", NULL },
+	{ "", "hostname", "", HOST },
+	{ "", "hostname", "m\xc3\xbc.example", HOST },
+	{ "", "hostname", "mx_1.example", HOST },
+	{ "", "hostname", "[192.0.2.1]", HOST },
+	{ "", "hostname", "mx.example.org # no inline comments", HOST },
+	{ "", "state", "/var/lib/x", NULL },
+	{ "", "state", "relative/one", NULL },
+	{ "", "state", "", "a directory" },
+	{ "", "postmaster", "admin@example.org", NULL },
+	{ "", "postmaster", "\"a b\"@example.org", NULL },
+	{ "", "postmaster", "admin", "an address such as admin@example.org" },
+	{ "", "postmaster", "<admin@example.org>", "an address such as admin@example.org" },
+	{ "", "postmaster", "", "an address such as admin@example.org" },
+	{ "", "relay-from", "192.0.2.0/24", NULL },
+	{ "", "relay-from", "192.0.2.0/24, 2001:db8::/32\t10.1.1.1", NULL },
+	{ "", "relay-from", "", NULL },
+	{ "", "relay-from", "192.0.2.1/24", NETWORKS },
+	{ "", "relay-from", "localhost", NETWORKS },
+	{ "", "relay-from", "192.0.2.0/24;10.0.0.0/8", NETWORKS },
+	{ "", "proxies", "127.0.0.1 ::1", NULL },
+	{ "", "proxies", "proxy.example", NETWORKS },
+	{ "", "xclient", "127.0.0.0/8", NULL },
+	{ "", "xclient", "127.0.0.0/33", NETWORKS },
+	{ "", "session-user", "1000", NULL },
+	{ "", "session-user", "0",
+	  "the number of a user, 1 to 65533 (no name: sessions look up nothing)" },
+	{ "", "session-user", "nobody",
+	  "the number of a user, 1 to 65533 (no name: sessions look up nothing)" },
+	{ "", "session-reuse", "1", NULL },
+	{ "", "session-reuse", "0", "1 to 1000000 connections" },
+	{ "", "size", "64K", NULL },
+	{ "", "size", "1T", NULL },
+	{ "", "size", "65535", "octets, 64K or more, such as 25M" },
+	{ "", "size", "2T", "octets, 64K or more, such as 25M" },
+	{ "", "size", "25 M", "octets, 64K or more, such as 25M" },
+	{ "", "vrfy", "yes", NULL },
+	{ "", "vrfy", "no", NULL },
+	{ "", "vrfy", "true", "yes or no" },
+	{ "", "vrfy", "YES", "yes or no" },
+	{ "", "greeting-delay", "0", NULL },
+	{ "", "greeting-delay", "1m", NULL },
+	{ "", "greeting-delay", "61", "0 to 60 seconds" },
+	{ "limits", "recipients", "100", NULL },
+	{ "limits", "recipients", "1000", NULL },
+	{ "limits", "recipients", "99", "100 to 1000" },
+	{ "limits", "recipients", "1001", "100 to 1000" },
+	{ "limits", "messages", "1", NULL },
+	{ "limits", "messages", "0", "1 to 1000000" },
+	{ "limits", "errors", "1000000", NULL },
+	{ "limits", "errors", "1000001", "1 to 1000000" },
+	{ "limits", "received", "10", NULL },
+	{ "limits", "received", "9", "10 to 1000" },
+	{ "limits", "connections", "10000", NULL },
+	{ "limits", "connections", "10001", "1 to 10000" },
+	{ "limits", "connections-per-source", "1", NULL },
+	{ "limits", "connections-per-source", "0", "1 to 10000" },
+	{ "limits", "rate", "0", NULL },
+	{ "limits", "rate", "-1", "0 to 1000000 connections a minute" },
+	{ "timeouts", "command", "7d", NULL },
+	{ "timeouts", "command", "0", DAYS },
+	{ "timeouts", "data", "1s", NULL },
+	{ "timeouts", "data", "8d", DAYS },
+	{ "timeouts", "session", "2h", NULL },
+	{ "timeouts", "session", "2x", "a time such as 2h, 1s to 7d" },
+	{ "timeouts", "idle", "60", NULL },
+	{ "timeouts", "idle", "59", "a time such as 5m, 60s to 7d" },
+	{ "timeouts", "stop", "0", NULL },
+	{ "timeouts", "stop", "2h", "a time such as 30s, 0s to 1h" },
+};
+
+static void
+test_keys(void)
+{
+	static struct conf c;
+
+	for (size_t i = 0; i < LENGTH(keys); i++) {
+		bool host = strcmp(keys[i].key, "hostname") == 0;
+		char content[256], want[256] = "";
+
+		snprintf(content, sizeof content, "%s%s%s%s\n%s = %s\n",
+		         host ? "# nothing" : "hostname = mx.test",
+		         keys[i].section[0] != '\0' ? "\n[" : "", keys[i].section,
+		         keys[i].section[0] != '\0' ? "]" : "", keys[i].key, keys[i].value);
+		if (keys[i].expected != NULL)
+			snprintf(want, sizeof want,
+			         "postern.conf:%d: bad value for '%s', expected %s\n",
+			         keys[i].section[0] != '\0' ? 3 : 2, keys[i].key,
+			         keys[i].expected);
+		unsigned errors = load(&c, content, strlen(content));
+
+		if (TEST(errors == (keys[i].expected != NULL), "%s = %s is %s", keys[i].key,
+		         show(keys[i].value), keys[i].expected == NULL ? "good" : "bad") &&
+		    keys[i].expected != NULL)
+			TEST_STR(said(), want, "and the report says where");
+	}
+}
+
+/* Whole files, and all that is said about them. */
+static const struct {
+	const char *name, *content, *want;
+} files[] = {
+	{ "an empty file", "", "postern.conf: missing key 'hostname', expected " HOST "\n" },
+	{ "comments and blanks", "# c\n\n; c\n   \nhostname = a.b\n   # c\n", "" },
+	{ "CRLF, no last line end, a colon", "hostname: a.b\r\nsize=1M", "" },
+	{ "a byte order mark", "\xef\xbb\xbfhostname = a.b\n", "" },
+	{ "unknown key", "hostname = a.b\nhostnam = x\n",
+	  "postern.conf:2: unknown key 'hostnam'\n" },
+	{ "a key of another section", "hostname = a.b\n[limits]\nsize = 1M\n",
+	  "postern.conf:3: unknown key 'size'\n" },
+	{ "keys are lower-case", "Hostname = a.b\n", "postern.conf:1: unknown key 'Hostname'\n" },
+	{ "unknown section", "hostname = a.b\n[lim]\nrecipients = 100\n",
+	  "postern.conf:2: unknown section 'lim'\n" },
+	{ "unknown section after a good one", "hostname = a.b\n[limits]\nerrors = 5\n[x]\ny = 1\n",
+	  "postern.conf:4: unknown section 'x'\n" },
+	{ "a good section after an unknown one", "hostname = a.b\n[x]\n[limits]\ny = 1\n",
+	  "postern.conf:2: unknown section 'x'\npostern.conf:4: unknown key 'y'\n" },
+	{ "an unnamed section is the start again", "hostname = a.b\n[]\nsize = 1M\n", "" },
+	{ "a section of 100 octets is not repeated",
+	  "hostname = a.b\n[xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx]\n", "postern.conf:2: unknown section '(very long)'\n" },
+	{ "unknown section without keys", "hostname = a.b\n[nonsense]\n",
+	  "postern.conf:2: unknown section 'nonsense'\n" },
+	{ "given twice", "hostname = a.b\nsize = 1M\nsize = 2M\n",
+	  "postern.conf:3: given twice: 'size', expected one line\n" },
+	{ "relay-from may be repeated",
+	  "hostname = a.b\nrelay-from = 192.0.2.1\nrelay-from = 192.0.2.2\n", "" },
+	{ "relay-from goes on in the next line",
+	  "hostname = a.b\nrelay-from = 192.0.2.1\n\t192.0.2.2\n", "" },
+	{ "not key = value", "hostname = a.b\nwhat is this\nsize = 1M\n",
+	  "postern.conf:2: not understood, expected [section], key = value or # comment\n" },
+	{ "an open section", "hostname = a.b\n[limits\n",
+	  "postern.conf:2: not understood, expected [section], key = value or # comment\n" },
+	{ "several errors are all told", "hostname = a.b\nx = 1\nsize = 1\nvrfy = maybe\n",
+	  "postern.conf:2: unknown key 'x'\n"
+	  "postern.conf:3: bad value for 'size', expected octets, 64K or more, such as 25M\n"
+	  "postern.conf:4: bad value for 'vrfy', expected yes or no\n" },
+	{ "a very long key is not repeated",
+	  "hostname = a.b\nkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+	  "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk = x\n",
+	  "postern.conf:2: unknown key '(very long)'\n" },
+};
+
+static void
+test_files(void)
+{
+	static struct conf c;
+	static const char nul[] = "hostname = a.b\nstate = /x\0y\n";
+
+	for (size_t i = 0; i < LENGTH(files); i++) {
+		(void)load(&c, files[i].content, strlen(files[i].content));
+		TEST_STR(said(), files[i].want, "%s", files[i].name);
+	}
+	(void)load(&c, nul, sizeof nul - 1);
+	TEST(strcmp(c.state, "/x") != 0, "a NUL does not cut a value short");
+	reports[0] = '\0';
+	TEST(conf_load(&c, path_of("none.conf"), report, NULL) == 1, "no such file");
+	TEST_STR(said(), "none.conf: cannot be opened: 'No such file or directory'\n",
+	         "and the report says why");
+	reports[0] = '\0';
+	TEST(conf_load(&c, test_dir, report, NULL) > 0 && strstr(reports, "cannot be read"),
+	     "a directory is no file");
+}
+
+/* Debian's libinih would split a long line in silence. */
+static void
+test_long_lines(void)
+{
+	static const struct {
+		size_t len;
+		bool good;
+	} rows[] = {
+		{ 199, true }, { 200, true }, { 201, true }, { 1000, true }, { 4000, true },
+		{ 4200, false }, { 70000, false },
+	};
+	static struct conf c;
+
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		static char content[80000];
+		int n = sprintf(content, "hostname = a.b\n# ");
+		unsigned errors;
+
+		memset(content + n, 'x', rows[i].len - 2);
+		strcpy(content + (size_t)n + rows[i].len - 2, "\nsize = 7M\n");
+		errors = load(&c, content, strlen(content));
+		if (rows[i].good)
+			TEST(errors == 0 && c.size == 7 << 20, "a line of %zu octets", rows[i].len);
+		else
+			TEST_STR(said(), "postern.conf:2: line too long, expected at most "
+			         "4000 octets\n", "a line of %zu octets", rows[i].len);
+	}
+}
+
+static void
+test_many_networks(void)
+{
+	static struct conf c;
+	static char content[16384];
+	int n = sprintf(content, "hostname = a.b\n");
+
+	for (int i = 0; i < LIMIT_NETWORKS; i++)
+		n += sprintf(content + n, "relay-from = 10.0.%d.0/24\n", i);
+	TEST(load(&c, content, (size_t)n) == 0 && c.relay_from.n == LIMIT_NETWORKS,
+	     "LIMIT_NETWORKS networks");
+	n += sprintf(content + n, "relay-from = 10.1.0.0/24\n");
+	TEST(load(&c, content, (size_t)n) == 1, "one network more is an error");
+}
+
+static void
+test_defaults(void)
+{
+	static struct conf c;
+	const char *content = "hostname = MX.example.org\nstate = state\n";
+
+	MUST(load(&c, content, strlen(content)) == 0);
+	TEST(c.size == 25 << 20 && c.recipients == 100 && c.messages == 1000 && c.errors == 20 &&
+	     c.received == 100 && c.command == 300 && c.data == 300 && c.session == 7200 &&
+	     !c.vrfy && c.greeting_delay == 0 && c.session_user == 0 && c.relay_from.n == 0 &&
+	     c.session_reuse == 1 && c.postmaster.local[0] == '\0', "the defaults");
+	TEST_STR(c.state, path_of("state"), "a relative state lies beside the file");
+	TEST_STR(c.domains, path_of("domains"), "domains/ lies beside the file");
+	TEST_STR(c.file, path_of("postern.conf"), "the file's name is kept");
+}
+
+/* Domain files; r as conf_load_domain() says it. */
+static const struct {
+	const char *content;
+	int r;
+	uint64_t size;
+	const char *catchall;
+	uint64_t quota, messages;
+	const char *want;
+} domains[] = {
+	{ "", 0, 0, "", 0, 0, "" },
+	{ "deliver = maildir\n", 0, 0, "", 0, 0, "" },
+	{ "size = 64K\n", 0, 65536, "", 0, 0, "" },
+	{ "catchall = Info\n", 0, 0, "Info", 0, 0, "" },
+	{ "catchall = j\xc3\xbcrgen\n", 0, 0, "j\xc3\xbcrgen", 0, 0, "" },
+	{ "quota = 1G\n", 0, 0, "", (uint64_t)1 << 30, 0, "" },
+	{ "quota = 50M 1000\n", 0, 0, "", 50 << 20, 1000, "" },
+	{ "quota = 50M \t 1000\n", 0, 0, "", 50 << 20, 1000, "" },
+	{ "quota = 0 5\n", 0, 0, "", 0, 5, "" },
+	{ "deliver = hold\n", -1, 0, "", 0, 0,
+	  "domains/x.conf:1: bad value for 'deliver', expected maildir\n" },
+	{ "size = 1\n", -1, 1, "", 0, 0, "domains/x.conf:1: bad value for 'size', "
+	  "expected octets, 64K or more, such as 25M\n" },
+	{ "catchall =\n", -1, 0, "", 0, 0, "domains/x.conf:1: bad value for 'catchall', "
+	  "expected the local part of a mailbox of this domain\n" },
+	{ "catchall = a\tb\n", -1, 0, "", 0, 0, "domains/x.conf:1: bad value for 'catchall', "
+	  "expected the local part of a mailbox of this domain\n" },
+	{ "quota = lots\n", -1, 0, "", 0, 0, "domains/x.conf:1: bad value for 'quota', "
+	  "expected octets per mailbox, and optionally messages, such as 1G 10000\n" },
+	{ "quota = 1G 1 1\n", -1, 0, "", 0, 0, "domains/x.conf:1: bad value for 'quota', "
+	  "expected octets per mailbox, and optionally messages, such as 1G 10000\n" },
+	{ "quota =\n", -1, 0, "", 0, 0, "domains/x.conf:1: bad value for 'quota', "
+	  "expected octets per mailbox, and optionally messages, such as 1G 10000\n" },
+	{ "\nhostname = a.b\n", -1, 0, "", 0, 0,
+	  "domains/x.conf:2: unknown key 'hostname'\n" },
+	{ "[limits]\nsize = 1M\n", -1, 0, "", 0, 0,
+	  "domains/x.conf:1: unknown section 'limits'\n" },
+};
+
+static int
+load_domain(struct domain *d, const char *name)
+{
+	reports[0] = '\0';
+	errno = 0;
+	return conf_load_domain(d, dir, name, report, NULL);
+}
+
+static void
+test_domains(void)
+{
+	struct domain d;
+
+	for (size_t i = 0; i < LENGTH(domains); i++) {
+		int r;
+
+		put(dir, "x.conf", domains[i].content);
+		r = load_domain(&d, "x");
+		if (TEST(r == domains[i].r, "a domain file: %s is %s", show(domains[i].content),
+		         domains[i].r == 0 ? "good" : "bad") && r == 0)
+			TEST(d.size == domains[i].size && d.quota == domains[i].quota &&
+			     d.quota_messages == domains[i].messages &&
+			     strcmp(d.catchall, domains[i].catchall) == 0, "and its values");
+		if (domains[i].r != 0)
+			TEST_STR(reports, domains[i].want, "and the report says where");
+	}
+}
+
+static void
+test_domain_names(void)
+{
+	struct domain d;
+	char *longest = repeat('x', LIMIT_DOMAIN);
+
+	TEST(load_domain(&d, "none") == 1 && reports[0] == '\0', "a domain that is not served");
+	TEST(load_domain(&d, longest) == 1 && reports[0] == '\0', "a name too long for a file");
+	free(longest);
+	MUST(symlinkat("x.conf", dir, "link.conf") == 0);
+	TEST(load_domain(&d, "link") == -1 && errno == ELOOP && reports[0] == '\0',
+	     "a symbolic link is not followed");
+	MUST(mkfifoat(dir, "fifo.conf", 0600) == 0);
+	TEST(load_domain(&d, "fifo") == 0, "a fifo does not hang us");
+	make_dir(dir, "dir.conf");
+	TEST(load_domain(&d, "dir") == -1 && strstr(reports, "cannot be read") != NULL,
+	     "a directory is an error");
+}
+
+int
+main(void)
+{
+	dir = scratch();
+	test_keys();
+	test_files();
+	test_long_lines();
+	test_many_networks();
+	test_defaults();
+	test_domains();
+	test_domain_names();
+	return 0;
+}
