@@ -5,7 +5,6 @@
 #include "session/session.h"
 
 #include <stddef.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
