@@ -181,9 +181,12 @@ find_session_user(void)
 	return u;
 }
 
-/* The keeper is the owner of STATE. Without privilege that must be us. */
-static void
-become_keeper_user(int state)
+/*
+ * Who the keeper is: the owner of STATE. 0: stay who we are. Asked before the fork,
+ * since two processes must not speak to one client.
+ */
+static struct user
+find_keeper_user(int state)
 {
 	bool privileged = sandbox_is_privileged();
 	struct stat st;
@@ -194,8 +197,16 @@ become_keeper_user(int state)
 		die_starting("STATE belongs to root; give it to a user of its own", 0);
 	if (!privileged && st.st_uid != geteuid())
 		die_starting("STATE belongs to somebody else; run as its owner or as root", 0);
-	if (privileged && sandbox_become(st.st_uid, st.st_gid) == -1)
-		die_starting("become STATE's owner", errno);
+	return privileged ? (struct user){ st.st_uid, st.st_gid } : (struct user){ 0, 0 };
+}
+
+static bool
+become_keeper_user(struct user u)
+{
+	if (u.uid == 0 || sandbox_become(u.uid, u.gid) == 0)
+		return true;
+	log_error("become STATE's owner", errno);
+	return false;
 }
 
 static void
@@ -315,13 +326,15 @@ reap(pid_t session)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, session, 0);
 	struct log_line l;
+	bool gone = pidfd != -1 && is_gone(pidfd, LEAVE_MS);
 	int status;
 
-	if (pidfd != -1 && !is_gone(pidfd, LEAVE_MS)) {
+	if (pidfd != -1 && !gone) {
 		(void)shutdown(0, SHUT_RDWR); /* a pipe closes when we exit */
-		(void)is_gone(pidfd, LEAVE_MS);
+		gone = is_gone(pidfd, LEAVE_MS);
 	}
-	if (waitpid(session, &status, WNOHANG) != session) {
+	/* Dead, but a tracer (strace) sees it first: so wait, it is not for long. */
+	if (waitpid(session, &status, gone ? 0 : WNOHANG) != session) {
 		log_error("session does not end", 0);
 		return;
 	}
@@ -358,7 +371,7 @@ serve_connection(enum service service)
 	char session_id[LIMIT_ID + 1];
 	struct keeper_setup setup = { .session_id = session_id };
 	time_t start = time(NULL);
-	struct user u;
+	struct user u, keeper;
 	int pair[2];
 	pid_t child;
 
@@ -368,6 +381,7 @@ serve_connection(enum service service)
 	set_up_keeper(&setup, service);
 	open_directories(&setup);
 	u = find_session_user();
+	keeper = find_keeper_user(setup.state);
 	/* Replies wait for nothing; on what is no TCP socket this does nothing. */
 	(void)setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
@@ -381,9 +395,9 @@ serve_connection(enum service service)
 		be_session(pair[1], service, u);
 	(void)close(pair[1]); /* the session's end */
 	setup.boundary = pair[0];
-	become_keeper_user(setup.state);
 	/* Many sessions ask for nothing (EHLO, QUIT); for these no sandbox is set up. */
-	if (has_question(setup.boundary) && confine_keeper(&setup))
+	if (become_keeper_user(keeper) && has_question(setup.boundary) &&
+	    confine_keeper(&setup))
 		(void)keeper_run(&setup); /* it has logged what was wrong */
 	(void)close(pair[0]); /* tells the session */
 	reap(child);
@@ -407,8 +421,8 @@ become_nursery(void)
 static void
 run_session(void)
 {
+	static struct packet ready; /* not on the stack: its pages would be touched */
 	struct session_setup setup = { 0 };
-	struct packet ready;
 	struct job j;
 
 	session_confine_rest(NURSERY_CONTROL);
@@ -464,8 +478,7 @@ run_keeper(int control)
 		die_temp("start a keeper", errno);
 	control = 3;
 	open_directories(&setup);
-	become_keeper_user(setup.state);
-	if (!confine_keeper(&setup))
+	if (!become_keeper_user(find_keeper_user(setup.state)) || !confine_keeper(&setup))
 		return;
 	while (end == KEEPER_DONE && job_recv(control, &j) == 1) {
 		time_t start = time(NULL);

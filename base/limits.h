@@ -42,8 +42,11 @@
 #define LIMIT_DRAIN ((uint64_t)64 * 1024 * 1024)
 /* Octets read at once from a client. */
 #define LIMIT_READ (128 * 1024)
-/* Octets of replies held back until the next wait. */
-#define LIMIT_WRITE 4096
+/*
+ * Octets of replies held back until the next wait: the longest EHLO answer, and
+ * short enough to share a page with the session's state.
+ */
+#define LIMIT_WRITE 1024
 /* One configuration line, and one whole configuration file. */
 #define LIMIT_CONF_LINE 4096
 #define LIMIT_CONF_FILE (1024 * 1024)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -43,7 +44,7 @@ struct conn {
 	struct job job;
 };
 
-static struct front {
+struct front {
 	const struct front_setup *setup;
 	struct conf *conf;
 	int epoll, signals;
@@ -58,7 +59,7 @@ static struct front {
 	struct conn conns[LIMIT_CONNECTIONS];
 	struct pool pool;
 	struct sources sources;
-} front;
+};
 
 static void
 watch(struct front *f, int op, int fd, uint32_t events, enum kind kind, int index)
@@ -574,11 +575,28 @@ start_afresh(struct front *f)
 	die_temp("execute /proc/self/exe", errno);
 }
 
+/*
+ * Megabytes that no child may inherit: every page of them would be copied, in
+ * tables at least, by every fork.
+ */
+static struct front *
+make_front(void)
+{
+	void *p = mmap(NULL, sizeof(struct front), PROT_READ | PROT_WRITE,
+	               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		die_temp("mmap", errno);
+	if (madvise(p, sizeof(struct front), MADV_DONTFORK) == -1)
+		log_error("madvise", errno); /* slower, no worse */
+	return p;
+}
+
 int
 front_run(const struct front_setup *setup)
 {
 	struct epoll_event events[BATCH];
-	struct front *f = &front;
+	struct front *f = make_front();
 
 	f->setup = setup;
 	f->conf = setup->conf;

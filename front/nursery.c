@@ -26,7 +26,7 @@ on_child(int sig)
 static void
 report_death(int status)
 {
-	struct packet p;
+	static struct packet p;
 
 	packet_start(&p, DIED);
 	packet_addu(&p, (uint64_t)status);
@@ -68,7 +68,7 @@ serve(const struct front_setup *setup)
 {
 	struct pollfd p = { NURSERY_CONTROL, POLLIN, 0 };
 	struct sigaction on = { .sa_handler = on_child };
-	struct packet packet;
+	static struct packet packet; /* not on the stack, which every child copies */
 	sigset_t child, none;
 	uint64_t n;
 
@@ -99,6 +99,7 @@ int
 nursery_start(struct nursery *n, const struct front_setup *setup)
 {
 	int control[2], queue[2];
+	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) == -1)
 		return -1;
@@ -107,8 +108,9 @@ nursery_start(struct nursery *n, const struct front_setup *setup)
 		(void)close(control[1]);
 		return -1;
 	}
-	n->pid = fork();
-	if (n->pid == 0) {
+	pid = fork();
+	if (pid == 0) {
+		/* *n is the front's memory and not ours any more (MADV_DONTFORK). */
 		/* Out of the way first: a target may be the other one's source. */
 		int high = fcntl(control[1], F_DUPFD_CLOEXEC, 64);
 
@@ -121,12 +123,13 @@ nursery_start(struct nursery *n, const struct front_setup *setup)
 	}
 	(void)close(control[1]);
 	(void)close(queue[1]);
+	n->pid = pid;
 	n->control = control[0];
 	n->queue = queue[0];
 	/* The front waits in one place only. */
 	(void)fcntl(n->control, F_SETFL, O_NONBLOCK);
 	(void)fcntl(n->queue, F_SETFL, O_NONBLOCK);
-	return n->pid == -1 ? -1 : 0;
+	return pid == -1 ? -1 : 0;
 }
 
 int

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/boundary.h"
@@ -325,12 +326,28 @@ keeper_confine(const struct keeper_setup *setup)
 	return sandbox_landlock_files(setup->state, setup->domains);
 }
 
+/* Megabytes, of which few are ever touched; kept out of what sessions inherit. */
+static struct keeper *
+make_keeper(void)
+{
+	void *p = mmap(NULL, sizeof(struct keeper), PROT_READ | PROT_WRITE,
+	               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
 enum keeper_end
 keeper_run(const struct keeper_setup *setup)
 {
-	static struct keeper keeper; /* megabytes, of which few are ever touched */
-	struct keeper *k = &keeper;
+	static struct keeper *k;
 	enum keeper_end end;
+
+	if (k == NULL)
+		k = make_keeper();
+	if (k == NULL) {
+		log_error("mmap", errno);
+		return KEEPER_LATE;
+	}
 
 	k->setup = setup;
 	k->have = 0;

@@ -134,23 +134,26 @@ greet(struct session *s)
 	return true;
 }
 
-/* The ask and io parts last, so that nothing of this client stays. */
+/* Nothing of this client stays; the pages of input that were never used do. */
 static void
 wipe(struct session *s)
 {
 	io_wipe(&s->io);
 	explicit_bzero(s, offsetof(struct session, io));
+	explicit_bzero((char *)s + offsetof(struct session, ask),
+	               sizeof *s - offsetof(struct session, ask));
 }
 
 enum session_exit
 session_run(const struct session_setup *setup)
 {
-	static struct session session; /* too big for a stack, and zeroed */
+	/* Too big for a stack; see struct session for the alignment. */
+	static struct session session __attribute__((aligned(4096)));
 	struct session *s = &session;
 	const struct reply *r = NULL;
 
 	/* Nothing of a session before this one may show. */
-	memset(s, 0, offsetof(struct session, ask));
+	memset(s, 0, offsetof(struct session, io));
 	s->setup = setup;
 	s->body.fd = -1;
 	ask_init(&s->ask, setup->boundary);
