@@ -10,7 +10,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-# The compiler and the libraries; keep README.md's list the same.
+# The compiler and the libraries. README.md names the same.
 BUILD_PACKAGES='gcc make libc6-dev libinih-dev libidn2-dev libunistring-dev libsodium-dev'
 TRY_PACKAGES='ucspi-tcp'
 # What the suites run: linters, entrances, clients, readers, containers. A suite whose
@@ -18,11 +18,7 @@ TRY_PACKAGES='ucspi-tcp'
 CHECK_PACKAGES='python3 git procps util-linux iproute2 libseccomp-dev
 	clang clang-tidy cppcheck shellcheck mandoc valgrind
 	ucspi-tcp daemontools xinetd systemd systemd-container mmdebstrap
-	swaks curl msmtp s-nail dovecot-imapd bash-completion'
-# For smtp-source; not where it would push another mail server out.
-if [ ! -e /usr/sbin/sendmail ]; then
-	CHECK_PACKAGES="$CHECK_PACKAGES postfix"
-fi
+	swaks curl msmtp s-nail mutt dovecot-imapd strace bash-completion'
 
 say() { printf '%s\n' "$@"; }
 die() { printf 'bootstrap.sh: %s\n' "$*" >&2; exit 1; }
@@ -44,7 +40,7 @@ as_root() {
 	fi
 }
 
-# A mail server that comes with a package is wanted for its programs only: it must not
+# A server that comes with a package is wanted for its programs only: it must not
 # start, neither now (policy-rc.d) nor at the next boot.
 POLICY=/usr/sbin/policy-rc.d
 install_packages() {
@@ -78,7 +74,7 @@ install_packages() {
 		trap - EXIT HUP INT TERM
 	fi
 	[ -d /run/systemd/system ] || return 0
-	for package in postfix dovecot-imapd:dovecot xinetd; do
+	for package in dovecot-imapd:dovecot xinetd:xinetd; do
 		case " $missing " in
 		*" ${package%:*} "*) as_root systemctl disable "${package#*:}" >/dev/null 2>&1 || : ;;
 		esac
