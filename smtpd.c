@@ -241,17 +241,19 @@ set_up_keeper(struct keeper_setup *k, enum service service)
 	k->conf = &conf;
 	k->size = find_size();
 	k->lmtp = service == SERVICE_LMTP;
+	k->submission = service == SERVICE_SUBMISSION;
 	k->append = append != NULL ? append : "";
-	k->may_relay = append != NULL || is_ip_in(&k->client, &conf.relay_from);
+	k->always_relay = append != NULL;
+	k->may_relay = k->always_relay || is_ip_in(&k->client, &conf.relay_from);
 }
 
 static void
-set_up_session(struct session_setup *s, enum service service)
+set_up_session(struct session_setup *s, enum service service, const struct ip *client)
 {
 	s->conf = &conf;
 	s->size = find_size();
 	s->lmtp = service == SERVICE_LMTP;
-	s->submission = service == SERVICE_SUBMISSION;
+	s->client = *client;
 }
 
 static void
@@ -351,16 +353,16 @@ reap(pid_t session)
 }
 
 static noreturn void
-be_session(int boundary, enum service service, struct user u)
+be_session(int boundary, enum service service, const struct ip *client, struct user u)
 {
 	struct session_setup setup = { .in = 0, .out = 1, .boundary = boundary };
 	char jail[LIMIT_FILE + 8];
 
-	set_up_session(&setup, service);
+	set_up_session(&setup, service, client);
 	jail_path(jail);
 	session_confine(&setup, jail, u.uid, u.gid);
 	setup.boundary = SESSION_BOUNDARY;
-	_exit(session_run(&setup));
+	_exit((int)session_run(&setup));
 }
 
 static void
@@ -392,7 +394,7 @@ serve_connection(enum service service)
 	if (child == -1)
 		die_starting("fork", errno);
 	if (child == 0)
-		be_session(pair[1], service, u);
+		be_session(pair[1], service, &setup.client, u);
 	(void)close(pair[1]); /* the session's end */
 	setup.boundary = pair[0];
 	/* Many sessions ask for nothing (EHLO, QUIT); for these no sandbox is set up. */
@@ -413,7 +415,7 @@ become_nursery(void)
 	struct user u = find_session_user();
 	char jail[LIMIT_FILE + 8];
 
-	set_up_session(&setup, SERVICE_SMTP);
+	set_up_session(&setup, SERVICE_SMTP, &(struct ip){ .known = false });
 	jail_path(jail);
 	session_confine_ancestor(&setup, jail, NURSERY_CONTROL + 1, u.uid, u.gid);
 }
@@ -432,7 +434,7 @@ run_session(void)
 		/* A process that will not serve again can't steal a connection either. */
 		if (left == 1)
 			(void)close(NURSERY_QUEUE);
-		set_up_session(&setup, j.service);
+		set_up_session(&setup, j.service, &j.client);
 		setup.in = setup.out = j.conn;
 		setup.boundary = j.boundary;
 		setup.wipe = left > 1;

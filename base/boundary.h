@@ -15,6 +15,8 @@ enum verb {
 	VERB_ABORT = 'a',     /* -: forget the transaction; not answered */
 	VERB_VERIFY = 'v',    /* local domain */
 	VERB_EXPAND = 'x',    /* local domain */
+	VERB_PEER = 'p',      /* address: from a PROXY header; once, before all else */
+	VERB_XCLIENT = 'X',   /* address, "" = as it was: from XCLIENT */
 	VERB_LOG = 'l',       /* event letter; not answered */
 };
 
@@ -37,6 +39,7 @@ enum answer {
 	ANSWER_NO_USER = 'u',      /* no such mailbox */
 	ANSWER_NO_DOMAIN = 'h',    /* no such domain, or its name is invalid */
 	ANSWER_RELAY_DENIED = 'r', /* not ours, and the client may not relay */
+	ANSWER_NO_AUTH = 'a',      /* submission: the client has shown no right to send */
 	ANSWER_NO_QUEUE = 'q',     /* may relay, but cannot be queued now */
 	ANSWER_DENIED = 'p',       /* policy says no (VRFY, EXPN) */
 	ANSWER_TOO_MANY = 'm',     /* recipients or messages in this session */
@@ -52,6 +55,7 @@ enum answer {
 enum event {
 	EVENT_EARLY_TALKER = 't',
 	EVENT_PIPELINED = 'p',     /* input where the client had to wait */
+	EVENT_BAD_PROXY = 'x',     /* no valid PROXY header from a configured proxy */
 	EVENT_BARE_NEWLINE = 'n',  /* bare CR or LF: refused, RFC 5321 2.3.8 */
 	EVENT_TOO_MANY_ERRORS = 'e',
 	EVENT_TIMEOUT = 'o',

@@ -15,8 +15,8 @@ is_ip4(const struct ip *ip)
 	return memcmp(ip->octets, mapped, sizeof mapped) == 0;
 }
 
-static void
-set_ip4(struct ip *ip, const void *four)
+void
+ip_from_ipv4(struct ip *ip, const void *four)
 {
 	memcpy(ip->octets, mapped, sizeof mapped);
 	memcpy(ip->octets + sizeof mapped, four, 4);
@@ -29,7 +29,7 @@ parse_ip(const char *s, struct ip *ip)
 	unsigned char four[4];
 
 	if (inet_pton(AF_INET, s, four) == 1) {
-		set_ip4(ip, four);
+		ip_from_ipv4(ip, four);
 		return true;
 	}
 	if (inet_pton(AF_INET6, s, ip->octets) != 1)
@@ -93,7 +93,7 @@ ip_from_sockaddr(struct ip *ip, const struct sockaddr_storage *sa)
 		struct sockaddr_in sin;
 
 		memcpy(&sin, sa, sizeof sin);
-		set_ip4(ip, &sin.sin_addr);
+		ip_from_ipv4(ip, &sin.sin_addr);
 	} else if (sa->ss_family == AF_INET6) {
 		struct sockaddr_in6 sin6;
 

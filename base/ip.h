@@ -31,6 +31,8 @@ bool parse_ip(const char *s, struct ip *ip);
 /* An address, or address/bits; octets past the prefix must be zero. */
 bool parse_ip_net(const char *s, struct ip_net *net);
 bool is_ip_in(const struct ip *ip, const struct ip_nets *nets);
+/* From the 4 octets of an IPv4 address, in network order. */
+void ip_from_ipv4(struct ip *ip, const void *four);
 /* From getpeername(); not known for other families. */
 void ip_from_sockaddr(struct ip *ip, const struct sockaddr_storage *sa);
 /* "192.0.2.1" or "2001:db8::1"; "local" when not known. */

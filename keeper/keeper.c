@@ -24,10 +24,12 @@ enum fact {
 	BEGUN = 1 << 0,
 	RECIPIENT = 1 << 1,
 	BODY = 1 << 2,
+	SPOKEN = 1 << 3, /* something has been asked, in this session */
 };
 
 struct keeper {
-	const struct keeper_setup *setup;
+	struct keeper_setup *setup; /* our copy: the client may become another */
+	struct keeper_setup own;
 	unsigned have;         /* facts */
 	uint64_t events;       /* logged for this session */
 	bool lost;             /* an answer could not be sent */
@@ -74,7 +76,7 @@ static void
 end_transaction(struct keeper *k)
 {
 	transaction_end(&k->transaction);
-	k->have = 0;
+	k->have &= SPOKEN;
 }
 
 /* An address in fields n and n + 1. */
@@ -97,6 +99,40 @@ take_flags(struct mail_from *from, const char *s)
 	return strspn(s, "EU8B") == strlen(s) && strlen(s) <= 4;
 }
 
+/* The client is another one from here on: in the log, in headers, in what it may. */
+static bool
+change_client(struct keeper *k)
+{
+	char text[64];
+	struct text t;
+	struct ip ip;
+
+	if (k->in.field[0][0] != '\0') {
+		if (!parse_ip(k->in.field[0], &ip))
+			return false;
+		k->own.client = ip;
+	}
+	k->own.may_relay = k->own.always_relay ||
+	                   is_ip_in(&k->own.client, &k->own.conf->relay_from);
+	k->resolver.may_relay = k->own.may_relay;
+	text_init(&t, text, sizeof text);
+	ip_text(&t, &k->own.client);
+	log_context(k->own.session_id, text);
+	return say(k, ANSWER_YES);
+}
+
+static bool
+do_peer(struct keeper *k)
+{
+	return is_ip_in(&k->own.client, &k->own.conf->proxies) && change_client(k);
+}
+
+static bool
+do_xclient(struct keeper *k)
+{
+	return is_ip_in(&k->own.client, &k->own.conf->xclient) && change_client(k);
+}
+
 static bool
 do_begin(struct keeper *k)
 {
@@ -110,7 +146,7 @@ do_begin(struct keeper *k)
 		return false;
 	a = transaction_begin(&k->transaction, &from);
 	if (a == ANSWER_YES)
-		k->have = BEGUN;
+		k->have |= BEGUN;
 	return say(k, a);
 }
 
@@ -211,6 +247,7 @@ do_log(struct keeper *k)
 	} events[] = {
 		{ EVENT_EARLY_TALKER, "early-talker" },
 		{ EVENT_PIPELINED, "improper-pipelining" },
+		{ EVENT_BAD_PROXY, "bad-proxy-header" },
 		{ EVENT_BARE_NEWLINE, "bare-newline" },
 		{ EVENT_TOO_MANY_ERRORS, "too-many-errors" },
 		{ EVENT_TIMEOUT, "timeout" },
@@ -253,8 +290,17 @@ static const struct request {
 	{ VERB_ABORT,      0,      do_abort,     BEGUN,                     0     },
 	{ VERB_VERIFY,     2,      do_verify,    0,                         0     },
 	{ VERB_EXPAND,     2,      do_expand,    0,                         0     },
+	{ VERB_PEER,       1,      do_peer,      0,                         SPOKEN },
+	{ VERB_XCLIENT,    1,      do_xclient,   0,                         BEGUN },
 	{ VERB_LOG,        1,      do_log,       0,                         0     },
 };
+
+static bool
+is_allowed(const struct keeper *k, const struct request *r)
+{
+	return k->in.fd[0] == -1 && k->in.n == r->fields && !(r->needs & ~k->have) &&
+	       !(r->bars & k->have);
+}
 
 static bool
 handle(struct keeper *k)
@@ -262,9 +308,12 @@ handle(struct keeper *k)
 	for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
 		const struct request *r = &requests[i];
 
-		if (r->verb == k->in.letter)
-			return k->in.fd[0] == -1 && k->in.n == r->fields &&
-			       !(r->needs & ~k->have) && !(r->bars & k->have) && r->run(k);
+		if (r->verb != k->in.letter)
+			continue;
+		if (!is_allowed(k, r))
+			return false;
+		k->have |= SPOKEN;
+		return r->run(k);
 	}
 	return false;
 }
@@ -349,7 +398,8 @@ keeper_run(const struct keeper_setup *setup)
 		return KEEPER_LATE;
 	}
 
-	k->setup = setup;
+	k->own = *setup;
+	k->setup = &k->own;
 	k->have = 0;
 	k->events = 0;
 	k->lost = false;
@@ -358,7 +408,7 @@ keeper_run(const struct keeper_setup *setup)
 	k->resolver.domains = setup->domains;
 	k->resolver.may_relay = setup->may_relay;
 	k->resolver.append = setup->append;
-	transaction_init(&k->transaction, setup, &k->resolver);
+	transaction_init(&k->transaction, k->setup, &k->resolver);
 	end = answer_session(k);
 	transaction_close(&k->transaction);
 	return end;

@@ -17,10 +17,12 @@ struct keeper_setup {
 	const struct conf *conf;
 	const char *session_id;  /* message ids begin with it */
 	struct ip client;
-	bool may_relay;          /* relay-from, or RELAYCLIENT is set */
+	bool may_relay;          /* relay-from, or always_relay */
+	bool always_relay;       /* RELAYCLIENT is set */
 	const char *append;      /* RELAYCLIENT's value, or "" */
 	uint64_t size;           /* largest message: conf->size, or DATABYTES */
 	bool lmtp;
+	bool submission;         /* only who may relay may send (RFC 6409 4.3) */
 };
 
 enum keeper_end {

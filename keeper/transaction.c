@@ -69,6 +69,8 @@ transaction_begin(struct transaction *t, const struct mail_from *from)
 	t->from = *from;
 	if (t->count == t->setup->conf->messages)
 		return ANSWER_TOO_MANY;
+	if (t->setup->submission && !t->setup->may_relay)
+		return ANSWER_NO_AUTH;
 	if (from->size > t->setup->size)
 		return ANSWER_TOO_BIG;
 	if (!has_room(t))

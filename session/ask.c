@@ -44,6 +44,32 @@ unclear(struct ask *k)
 	return ANSWER_GONE;
 }
 
+static enum answer
+ask_with_ip(struct ask *k, enum verb verb, const struct ip *ip)
+{
+	char text[64];
+	struct text t;
+
+	text_init(&t, text, sizeof text);
+	if (ip->known)
+		ip_text(&t, ip);
+	packet_start(&k->packet, (char)verb);
+	packet_add(&k->packet, text);
+	return ask(k);
+}
+
+enum answer
+ask_peer(struct ask *k, const struct ip *ip)
+{
+	return ask_with_ip(k, VERB_PEER, ip);
+}
+
+enum answer
+ask_xclient(struct ask *k, const struct ip *ip)
+{
+	return ask_with_ip(k, VERB_XCLIENT, ip);
+}
+
 enum answer
 ask_begin(struct ask *k, const struct sender *s)
 {

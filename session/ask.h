@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/boundary.h"
+#include "base/ip.h"
 #include "base/packet.h"
 
 #define ANSWER_GONE ((enum answer)0)
@@ -28,6 +29,10 @@ struct sender {
 	bool esmtp, smtputf8, eight_bit, binary;
 	uint64_t size; /* declared, 0 = not */
 };
+
+/* The client is really at this address: from a PROXY header, or from XCLIENT. */
+enum answer ask_peer(struct ask *k, const struct ip *ip);
+enum answer ask_xclient(struct ask *k, const struct ip *ip);
 
 enum answer ask_begin(struct ask *k, const struct sender *s);
 

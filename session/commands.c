@@ -10,6 +10,7 @@
 #include "session/body.h"
 #include "session/path.h"
 #include "session/probe.h"
+#include "session/xclient.h"
 
 enum argument { NO_ARG, ARG, OPT_ARG };
 
@@ -17,6 +18,7 @@ enum flag {
 	SYNC = 1 << 0,      /* RFC 2920 3.1: the client must wait for the reply */
 	SMTP_ONLY = 1 << 1,
 	LMTP_ONLY = 1 << 2,
+	PROXY_ONLY = 1 << 4, /* unknown to other clients */
 	COUNTED = 1 << 3,   /* counted octets follow the line even when it is refused */
 };
 
@@ -69,6 +71,8 @@ static const struct command commands[] = {
 	  "HELP [command]: this text" },
 	{ "QUIT", do_quit,      NO_ARG,  0,                 0,      0,
 	  "QUIT: say goodbye" },
+	{ "XCLIENT", xclient_do, ARG,    0,                 MAIL,   PROXY_ONLY,
+	  "XCLIENT ADDR=a HELO=h: a proxy tells who its client is" },
 #ifdef POSTERN_PROBE
 	{ "XTRY", probe_do_try, ARG,     0,                 0,      0,
 	  "XTRY what: try what the sandbox forbids (test build)" },
@@ -91,6 +95,8 @@ static const struct {
 static bool
 is_offered(const struct session *s, const struct command *c)
 {
+	if (c->flags & PROXY_ONLY && !xclient_is_allowed(s))
+		return false;
 	return !(c->flags & (s->setup->lmtp ? SMTP_ONLY : LMTP_ONLY));
 }
 
@@ -143,7 +149,7 @@ command_run(struct session *s, char *line)
 	for (end = arg + strlen(arg); end > arg && (end[-1] == ' ' || end[-1] == '\t'); )
 		*--end = '\0';
 	c = find_command(line);
-	if (c == NULL)
+	if (c == NULL || (c->flags & PROXY_ONLY && !is_offered(s, c)))
 		return &reply_unknown_command;
 	why = find_objection(s, c, arg);
 	if (why == NULL)
@@ -215,6 +221,7 @@ static const struct keyword {
 	{ "LIMITS", add_limits, NULL },        /* RFC 9422 */
 	{ "VRFY", NULL, NULL },                /* RFC 5321 3.5 */
 	{ "EXPN", NULL, is_vrfy_on },
+	{ "XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT", NULL, xclient_is_allowed },
 };
 
 static const struct reply *
@@ -253,7 +260,7 @@ do_mail(struct session *s, const char *arg)
 		return wrong;
 	if (params.size > s->setup->size)
 		return &reply_too_big;
-	from->helo = s->helo;
+	from->helo = s->xclient_helo[0] != '\0' ? s->xclient_helo : s->helo;
 	from->size = params.size;
 	from->smtputf8 = params.smtputf8;
 	from->eight_bit = params.eight_bit;

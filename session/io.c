@@ -112,9 +112,10 @@ io_put(struct io *io, const char *s, size_t len)
 }
 
 static enum io_result
-fill_until(struct io *io, int64_t deadline)
+fill_until(struct io *io, int64_t deadline, size_t max)
 {
 	enum io_result r;
+	size_t room;
 	ssize_t n;
 
 	io_flush(io);
@@ -122,11 +123,12 @@ fill_until(struct io *io, int64_t deadline)
 		return IO_EOF;
 	if (io->at == io->end)
 		io->at = io->end = 0;
+	room = sizeof io->input - io->end;
 	do {
 		r = wait_for(io, io->in, POLLIN, deadline);
 		if (r != IO_OK)
 			return r;
-		n = read(io->in, io->input + io->end, sizeof io->input - io->end);
+		n = read(io->in, io->input + io->end, max < room ? max : room);
 	} while (n == -1 && (errno == EINTR || errno == EAGAIN));
 	if (n <= 0)
 		return IO_EOF;
@@ -139,7 +141,13 @@ fill_until(struct io *io, int64_t deadline)
 enum io_result
 io_fill(struct io *io, uint64_t seconds)
 {
-	return fill_until(io, clock_ms() + (int64_t)seconds * 1000);
+	return fill_until(io, clock_ms() + (int64_t)seconds * 1000, SIZE_MAX);
+}
+
+enum io_result
+io_fill_some(struct io *io, uint64_t seconds, size_t max)
+{
+	return fill_until(io, clock_ms() + (int64_t)seconds * 1000, max);
 }
 
 /* Drops a line that is too long, up to its LF. */
@@ -159,7 +167,7 @@ drop_line(struct io *io, int64_t deadline, enum io_result *result)
 		io->at = io->end;
 		if (dropped > LIMIT_COMMAND_DRAIN)
 			return LINE_ENDLESS;
-		*result = fill_until(io, deadline);
+		*result = fill_until(io, deadline, SIZE_MAX);
 		if (*result != IO_OK)
 			return LINE_NONE;
 	}
@@ -202,7 +210,7 @@ io_getline(struct io *io, uint64_t seconds, char **line, enum io_result *result)
 			io->at = 0;
 			io->end = have;
 		}
-		*result = fill_until(io, deadline);
+		*result = fill_until(io, deadline, SIZE_MAX);
 		if (*result != IO_OK)
 			return LINE_NONE;
 	}
@@ -227,7 +235,7 @@ io_linger(struct io *io)
 	if (io->gone || shutdown(io->out, SHUT_WR) == -1)
 		return; /* gone, or a pipe, where closing loses nothing */
 	io->at = io->end;
-	while (total < LIMIT_DRAIN && fill_until(io, deadline) == IO_OK) {
+	while (total < LIMIT_DRAIN && fill_until(io, deadline, SIZE_MAX) == IO_OK) {
 		total += io->end - io->at;
 		io->at = io->end;
 	}

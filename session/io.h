@@ -36,6 +36,9 @@ void io_init(struct io *io, int in, int out, int64_t cap);
 /* Waits for more input, at most seconds; call with all input used or room left. */
 enum io_result io_fill(struct io *io, uint64_t seconds);
 
+/* The same, but reads no more than max octets. */
+enum io_result io_fill_some(struct io *io, uint64_t seconds, size_t max);
+
 enum io_line {
 	LINE_OK,
 	LINE_BARE, /* a CR or LF that is not CRLF; the octets up to the LF are used */

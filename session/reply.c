@@ -58,9 +58,11 @@ const struct reply reply_binary_needs_chunks = { 503, "5.5.1",
 	"BODY=BINARYMIME needs BDAT" };
 const struct reply reply_pipelined = { 503, "5.5.1", "you must wait for the reply here" };
 const struct reply reply_early_talker = { 554, "5.5.1", "you spoke before the greeting" };
+const struct reply reply_bad_xclient = { 501, "5.5.4", "expected XCLIENT ADDR=a HELO=h" };
 
 const struct reply reply_no_user = { 550, "5.1.1", "no such mailbox" };
 const struct reply reply_no_domain = { 550, "5.1.2", "no such domain" };
+const struct reply reply_need_auth = { 530, "5.7.0", "authentication required" };
 const struct reply reply_relay_denied = { 550, "5.7.1", "relaying denied" };
 const struct reply reply_denied = { 550, "5.7.1", "not told to you" };
 const struct reply reply_too_big = { 552, "5.3.4", "message too big" };
@@ -82,6 +84,7 @@ reply_for(enum answer a)
 		{ ANSWER_NO_USER, &reply_no_user },
 		{ ANSWER_NO_DOMAIN, &reply_no_domain },
 		{ ANSWER_RELAY_DENIED, &reply_relay_denied },
+		{ ANSWER_NO_AUTH, &reply_need_auth },
 		{ ANSWER_NO_QUEUE, &reply_no_queue },
 		{ ANSWER_DENIED, &reply_denied },
 		{ ANSWER_TOO_MANY, &reply_too_many_recipients },

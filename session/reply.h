@@ -26,9 +26,9 @@ extern const struct reply reply_unknown_command, reply_line_too_long, reply_bare
 	reply_bad_sender, reply_bad_recipient, reply_bad_parameter, reply_unknown_parameter,
 	reply_bad_address, reply_bad_chunk, reply_no_help, reply_use_lhlo, reply_use_ehlo,
 	reply_need_hello, reply_need_sender, reply_need_recipient, reply_nested,
-	reply_in_chunks, reply_binary_needs_chunks, reply_pipelined, reply_early_talker;
+	reply_bad_xclient, reply_in_chunks, reply_binary_needs_chunks, reply_pipelined, reply_early_talker;
 
-extern const struct reply reply_no_user, reply_no_domain, reply_relay_denied,
+extern const struct reply reply_no_user, reply_no_domain, reply_need_auth, reply_relay_denied,
 	reply_denied, reply_too_big, reply_never_fits, reply_loop, reply_hops,
 	reply_bare_newline, reply_needs_smtputf8;
 

@@ -11,6 +11,9 @@
 #include "base/clock.h"
 #include "session/body.h"
 #include "session/commands.h"
+#include "session/proxy.h"
+
+#define PROXY_SECONDS 30 /* a proxy sends its header at once */
 
 static void
 put(struct session *s, const char *text)
@@ -111,9 +114,8 @@ read_and_run(struct session *s)
 	return session_lost(s, result);
 }
 
-/* False for a client that has been refused already. */
-static bool
-greet(struct session *s)
+const struct reply *
+session_greeting(struct session *s)
 {
 	const struct conf *conf = s->setup->conf;
 	enum io_result r = IO_TIMEOUT;
@@ -123,15 +125,37 @@ greet(struct session *s)
 		r = io_fill(&s->io, conf->greeting_delay);
 	if (r == IO_OK) {
 		ask_log(&s->ask, EVENT_EARLY_TALKER);
-		session_send(s, &reply_early_talker);
+		s->over = true;
+		return &reply_early_talker;
 	}
 	if (r != IO_TIMEOUT)
-		return false; /* it spoke, or has left again */
+		return session_lost(s, r); /* it has left again */
 	text_init(&t, s->detail, sizeof s->detail);
 	text_add(&t, conf->hostname);
 	text_add(&t, s->setup->lmtp ? " LMTP" : " ESMTP");
-	session_send(s, &reply_greeting);
-	return true;
+	return &reply_greeting;
+}
+
+/* Who is behind a proxy; false when the proxy does not say it well. */
+static bool
+read_proxy(struct session *s)
+{
+	struct io *io = &s->io;
+	enum proxy_result r;
+	size_t need;
+	struct ip ip;
+
+	while ((r = proxy_parse(io->input, io->end, &need, &ip)) == PROXY_MORE)
+		if (io_fill_some(io, PROXY_SECONDS, need - io->end) != IO_OK)
+			break;
+	io->at = io->end;
+	if (r != PROXY_OK) {
+		ask_log(&s->ask, EVENT_BAD_PROXY);
+		return false;
+	}
+	if (ip.known)
+		s->client = ip;
+	return ask_peer(&s->ask, &ip) == ANSWER_YES;
 }
 
 /* Nothing of this client stays; the pages of input that were never used do. */
@@ -159,7 +183,13 @@ session_run(const struct session_setup *setup)
 	ask_init(&s->ask, setup->boundary);
 	io_init(&s->io, setup->in, setup->out,
 	        clock_ms() + (int64_t)setup->conf->session * 1000);
-	s->over = !greet(s);
+	s->client = setup->client;
+	if (is_ip_in(&setup->client, &setup->conf->proxies) && !read_proxy(s))
+		s->over = true; /* who speaks no PROXY understands no reply */
+	else
+		r = session_greeting(s);
+	if (r != NULL)
+		session_send(s, r);
 	while (!s->over) {
 		r = read_and_run(s);
 		if (r != NULL)

@@ -20,8 +20,8 @@ struct session_setup {
 	int in, out, boundary;
 	const struct conf *conf;
 	uint64_t size;          /* largest message: conf->size, or DATABYTES */
+	struct ip client;       /* of the socket: a proxy? one that may say XCLIENT? */
 	bool lmtp;
-	bool submission;        /* nobody may send before AUTH (RFC 6409 4.3) */
 	bool wipe;              /* this process will serve another client */
 };
 
@@ -52,7 +52,9 @@ struct session {
 	uint64_t errors;     /* 5yz replies so far */
 	unsigned recipients; /* accepted in this transaction */
 	uint64_t limit;      /* largest size this message may have */
+	struct ip client;    /* as far as known: after PROXY and XCLIENT */
 	char helo[LIMIT_DOMAIN + 3];
+	char xclient_helo[LIMIT_DOMAIN + 3]; /* what XCLIENT says goes into headers */
 	struct sender sender;
 	struct body body;
 	char detail[LIMIT_REPLY]; /* what a handler adds to its reply's text */
@@ -95,6 +97,9 @@ void session_send(struct session *s, const struct reply *r);
 
 /* One line of a multiline reply that the returned one will end (RFC 5321 4.2.1). */
 void session_line(struct session *s, const struct reply *r, const char *text);
+
+/* 220; or the refusal of one that spoke too early (RFC 5321 3.1), which is over. */
+const struct reply *session_greeting(struct session *s);
 
 /* Ends the transaction on this side (RFC 5321 4.1.1.5). */
 void session_reset(struct session *s);

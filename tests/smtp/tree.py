@@ -132,8 +132,8 @@ class Tree:
             f.writelines(line + "\n" for line in lines)
         self._own(path)
 
-    def fill(self, user, octets):
-        """An older message in cur/, read, of so many octets."""
+    def add_maildir(self, user):
+        """As after a first delivery. Returns its path."""
         self.add_user(user)
         path = os.path.join(self.user_dir(user), "Maildir")
         for name in ("", "tmp", "new", "cur"):
@@ -141,6 +141,11 @@ class Tree:
             if not os.path.isdir(sub):
                 os.mkdir(sub, 0o700)
                 self._own(sub)
+        return path
+
+    def fill(self, user, octets):
+        """An older message in cur/, read, of so many octets."""
+        path = self.add_maildir(user)
         number = len(os.listdir(os.path.join(path, "cur")))
         name = "1000000000.M%06dP1R1.%s,S=%d:2,S" % (number, HOST, octets)
         file = os.path.join(path, "cur", name)
