@@ -156,6 +156,13 @@ recount(int maildir, const struct domain *d, struct usage *u)
 	(void)close(fd); /* a cache: the next delivery counts again */
 }
 
+/* Between -2^bits and 2^bits: a file full of such numbers adds up without overflow. */
+static bool
+is_within(long long n, unsigned bits)
+{
+	return n >= -(1LL << bits) && n <= 1LL << bits;
+}
+
 /* Adds up "octets messages" lines; false when one is something else. */
 static bool
 add_lines(const char *s, struct usage *u, unsigned *lines)
@@ -169,8 +176,8 @@ add_lines(const char *s, struct usage *u, unsigned *lines)
 			return false;
 		s = end;
 		messages = strtoll(s, &end, 10);
-		if (end == s || (*end != '\n' && *end != '\0') || llabs(octets) >> 50 ||
-		    llabs(messages) >> 40)
+		if (end == s || (*end != '\n' && *end != '\0') || !is_within(octets, 50) ||
+		    !is_within(messages, 40))
 			return false;
 		u->octets += octets;
 		u->messages += messages;
