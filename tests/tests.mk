@@ -6,7 +6,7 @@ TOOLS = $(patsubst tests/fault/%.c,$(BUILD)/test/%,$(wildcard tests/fault/*.c)) 
 	$(patsubst tests/bench/%.c,$(BUILD)/test/%,$(wildcard tests/bench/*.c))
 FUZZ_SECONDS ?= 60
 
-$(BUILD)/test/unit_%: tests/unit/%.c tests/unit/test.h $(BUILD)/modules.a
+$(BUILD)/test/unit_%: tests/unit/%.c $(wildcard tests/unit/*.h) $(BUILD)/modules.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/modules.a $(POSTERN_LIBS)
 
