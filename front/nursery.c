@@ -14,6 +14,8 @@
 #include "base/num.h"
 #include "base/packet.h"
 
+#define BUSY_MS 20
+#define RETRY_MS 100
 #define ORDER 'o' /* front to nursery: a number of sessions */
 #define DIED 'x'  /* nursery to front: a session died abnormally */
 
@@ -44,33 +46,36 @@ reap(void)
 			report_death(status);
 }
 
+/* The child inherits handler and mask of SIGCHLD, which it will never get. */
 static void
 fork_session(const struct front_setup *setup)
 {
-	sigset_t none;
-	pid_t pid = fork();
+	/* Without fork handlers, of which a program without threads needs none. */
+	pid_t pid = _Fork();
 
-	if (pid == -1) {
-		log_error("fork a session", errno);
-		return;
+	if (pid == 0) {
+		setup->run_session();
+		_exit(0);
 	}
-	if (pid > 0)
-		return;
-	(void)sigemptyset(&none);
-	(void)signal(SIGCHLD, SIG_DFL);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	setup->run_session();
-	_exit(0);
+	if (pid == -1)
+		(void)poll(NULL, 0, RETRY_MS); /* short of memory or processes */
+
 }
 
+/*
+ * Ended sessions are reaped at once when there is little to do, and in batches, after
+ * an order or BUSY_MS, when there is much.
+ */
 static void
 serve(const struct front_setup *setup)
 {
 	struct pollfd p = { NURSERY_CONTROL, POLLIN, 0 };
 	struct sigaction on = { .sa_handler = on_child };
 	static struct packet packet; /* not on the stack, which every child copies */
+	static const struct timespec soon = { 0, BUSY_MS * 1000000 };
 	sigset_t child, none;
 	uint64_t n;
+	bool busy = false;
 
 	(void)sigemptyset(&none);
 	(void)sigemptyset(&child);
@@ -82,10 +87,11 @@ serve(const struct front_setup *setup)
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	for (;;) {
-		int ready = ppoll(&p, 1, NULL, &none);
+		int ready = ppoll(&p, 1, busy ? &soon : NULL, busy ? NULL : &none);
 
+		busy = ready > 0;
 		reap();
-		if (ready <= 0)
+		if (!busy)
 			continue;
 		if (packet_recv(NURSERY_CONTROL, &packet) != 1 || packet.letter != ORDER ||
 		    packet.n != 1 || !parse_u64(packet.field[0], LIMIT_CONNECTIONS, &n))

@@ -128,7 +128,7 @@ void
 session_confine_rest(int last)
 {
 	map_text();
-	close_all_from(last);
+	(void)close(last);
 	cap(RLIMIT_CPU, LIMIT_SESSION_CPU);
 	if (sandbox_seccomp_session() == -1)
 		_exit(111);

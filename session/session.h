@@ -80,7 +80,7 @@ void session_confine(const struct session_setup *setup, const char *jail, uid_t 
 /*
  * The same in two halves, for a process that forks sessions: all that a child
  * inherits, with the descriptors from `first` on closed and 0 to 2 on /dev/null;
- * then, in the child, which closes from `last` on, what must be its own.
+ * then, in the child, what must be its own; it closes `last`, its ancestor's own.
  */
 void session_confine_ancestor(const struct session_setup *setup, const char *jail,
                               int first, uid_t uid, gid_t gid);
