@@ -3,7 +3,7 @@
 # The tree is made once and kept in $cache.
 # shellcheck shell=sh disable=SC2154
 
-container_packages=systemd,python3,ucspi-tcp,daemontools,xinetd
+container_packages=systemd,python3,curl,ucspi-tcp,daemontools,xinetd
 
 # container_need SUITE: ends the suite with a skip where no container can be had.
 container_need() {
@@ -13,6 +13,9 @@ container_need() {
 		{ skip "$1" "only on Debian, whose packages the container is made of"; exit 0; }
 	unshare -m true 2>/dev/null ||
 		{ skip "$1" "no namespaces may be made here"; exit 0; }
+	# Mounts of ours end with us, however that comes.
+	[ -n "${POSTERN_OWN_MOUNTS:-}" ] || { rm -rf "$tmp"
+		POSTERN_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0"; }
 	container_base || { fail "$1" "$(tail -n 3 "$tmp/debstrap.log")"; exit 0; }
 }
 
@@ -33,13 +36,15 @@ container_base() {
 	exec 9>&-
 }
 
+container_end() { umount "$tmp"/*/root; } 2>/dev/null
+
 # container_new NAME: $root becomes a writable layer over the base.
 container_new() {
 	root=$tmp/$1/root
+	at_end=container_end
 	mkdir -p "$tmp/$1/up" "$tmp/$1/work" "$root" "$tmp/$1/check"
 	mount -t overlay overlay \
-		-o "lowerdir=$base,upperdir=$tmp/$1/up,workdir=$tmp/$1/work" "$root" || return 1
-	mounts="$root $mounts"
+		-o "lowerdir=$base,upperdir=$tmp/$1/up,workdir=$tmp/$1/work" "$root"
 }
 
 # Shared libraries that postern wants and the container lacks, from this host.

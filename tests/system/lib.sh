@@ -9,7 +9,6 @@ top=$(cd "$here/../.." && pwd)
 BUILD=${BUILD:-$top/build}
 cache=${XDG_CACHE_HOME:-/var/cache}/postern-check
 pids=
-mounts=
 at_end=:
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/postern-system.XXXXXX") || exit 1
 chmod 755 "$tmp"
@@ -20,9 +19,6 @@ cleanup() {
 	for pid in $pids; do
 		kill "$pid" 2>/dev/null
 		wait "$pid" 2>/dev/null
-	done
-	for dir in $mounts; do
-		umount "$dir" 2>/dev/null || umount -l "$dir"
 	done
 	rm -rf "$tmp"
 }
