@@ -472,7 +472,7 @@ run_keeper(int control)
 {
 	static const struct timeval wait = { LEAVE_MS / 1000, 0 };
 	struct keeper_setup setup = { 0 };
-	enum keeper_end end = KEEPER_DONE;
+	enum keeper_end end;
 	struct packet done;
 	struct job j;
 
@@ -482,7 +482,7 @@ run_keeper(int control)
 	open_directories(&setup);
 	if (!become_keeper_user(find_keeper_user(setup.state)) || !confine_keeper(&setup))
 		return;
-	while (end == KEEPER_DONE && job_recv(control, &j) == 1) {
+	while (job_recv(control, &j) == 1) {
 		time_t start = time(NULL);
 
 		set_log_context(j.session_id, &j.client);
@@ -495,6 +495,8 @@ run_keeper(int control)
 		see_off(&j, end);
 		log_end(start);
 		log_context("", "");
+		if (end != KEEPER_DONE)
+			return; /* what was sent there may not be all it did */
 		packet_start(&done, FRONT_DONE);
 		if (packet_send(control, &done, -1) == -1)
 			return;

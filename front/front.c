@@ -101,7 +101,8 @@ start_nursery(struct front *f)
 	if (nursery_start(&f->nursery, f->setup) == -1)
 		die_temp("start the nursery", errno);
 	watch(f, EPOLL_CTL_ADD, f->nursery.control, EPOLLIN, NURSERY, 0);
-	watch(f, EPOLL_CTL_ADD, f->nursery.queue, EPOLLIN, QUEUE, 0);
+	watch(f, EPOLL_CTL_ADD, f->nursery.queue,
+	      f->held == -1 ? EPOLLIN : EPOLLIN | EPOLLOUT, QUEUE, 0);
 	f->spares = 0;
 	order_spares(f);
 }
@@ -158,7 +159,8 @@ end_waiting(struct front *f, int i)
 
 	(void)send(c->fd, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)close(c->fd);
-	(void)close(c->boundary); /* leaves the epoll set with it */
+	if (c->boundary != -1)
+		(void)close(c->boundary); /* leaves the epoll set with it */
 	log_end(c);
 	free_conn(f, i);
 }
@@ -414,6 +416,9 @@ stop(struct front *f)
 	nursery_stop(&f->nursery);
 	f->deadline = clock_ms() + (int64_t)f->conf->stop * 1000;
 	set_accepting(f, false);
+	if (f->held != -1)
+		end_waiting(f, f->held);
+	f->held = -1;
 	notify("STOPPING=1");
 }
 
@@ -565,12 +570,9 @@ raise_file_limit(const struct front *f)
 static void
 start_afresh(struct front *f)
 {
-	sigset_t none;
-
 	log_notice("several processes died: starting afresh");
 	listen_hand_over(f->setup->listeners);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Signals stay blocked: one that comes now waits for the program's next life. */
 	(void)execv("/proc/self/exe", f->setup->argv);
 	die_temp("execute /proc/self/exe", errno);
 }

@@ -411,5 +411,6 @@ keeper_run(const struct keeper_setup *setup)
 	transaction_init(&k->transaction, k->setup, &k->resolver);
 	end = answer_session(k);
 	transaction_close(&k->transaction);
+	explicit_bzero(k->in.buf, sizeof k->in.buf);
 	return end;
 }

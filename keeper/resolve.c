@@ -297,6 +297,7 @@ resolve_recipient(struct resolver *r, const struct address *a, uint64_t size,
 	if (!append_value(&to, r->append))
 		return ANSWER_NO_DOMAIN;
 	answer = expand_address(r, &to, 0);
+	explicit_bzero(r->seen, r->n_seen * sizeof r->seen[0]);
 	if (answer == ANSWER_YES && t->n_links == r->first)
 		answer = r->circle ? ANSWER_LOOP : ANSWER_NO_USER;
 	if (answer == ANSWER_YES) {
