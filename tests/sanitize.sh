@@ -56,13 +56,33 @@ for unit in "$san"/test/unit_*; do
 	under sanitized whole "${unit##*/}" env BUILD="$san" "$unit"
 done
 
+# One case a unit: what it says for itself has been counted above.
+under_valgrind() {
+	name="valgrind: ${1##*/}"
+	rm -f "$BUILD"/test/log/valgrind.*
+	timeout 100 valgrind --error-exitcode=99 --leak-check=full \
+		--errors-for-leak-kinds=definite --log-file="$BUILD/test/log/valgrind.%p" \
+		"$1" >/dev/null 2>&1
+	code=$?
+	if grep -qs 'unhandled .* syscall' "$BUILD"/test/log/valgrind.*; then
+		unknown="$unknown ${1##*/}"
+	elif [ $code -ne 0 ]; then
+		echo "not ok $name: exit code $code"
+		grep -hE '^==[0-9]+== *[^ ]' "$BUILD"/test/log/valgrind.* | sed -n '1,40s/^/    /p'
+	else
+		echo "ok $name"
+	fi
+}
+
 if ! command -v valgrind >/dev/null 2>&1; then
 	echo "skip valgrind: it is not installed"
 	exit 0
 fi
+unknown=
 for unit in "$BUILD"/test/unit_*; do
 	[ -x "$unit" ] && [ -f "$unit" ] || continue
 	case $unit in *.d) continue ;; esac
-	under valgrind whole "${unit##*/}" env BUILD="$BUILD" valgrind -q --error-exitcode=99 \
-		--leak-check=full --errors-for-leak-kinds=definite "$unit"
+	under_valgrind "$unit"
 done
+[ -z "$unknown" ] ||
+	echo "skip valgrind:$unknown: system calls that this valgrind does not know"

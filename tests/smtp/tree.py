@@ -291,6 +291,8 @@ class Connection:
         at = self.received.find(b"\n") + 1 or len(self.received)
         line = bytes(self.received[:at])
         del self.received[:at]
+        if at > 512:          # RFC 5321 4.5.3.1.5
+            raise Failure("a reply line of %d octets: %r" % (at, line[:80]))
         return line
 
     def reply(self):
