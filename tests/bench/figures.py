@@ -227,17 +227,22 @@ class Fanout(Figure):
     def subjects(self, work, missing):
         if not servers.shutil.which("strace"):
             raise Missing("strace is not installed")
-        server = super().subjects(work, missing)[0]
+        self.journal = None
+        if journal_commits(work) is None:
+            self.journal = mount_journal(work)
+        server = super().subjects(self.journal or work, missing)[0]
         for i in range(100):
             servers.make_maildir(os.path.join(server.mailbox("box%d" % i), "Maildir"))
         return [(server, 1), (server, 100)]
 
     def label(self, subject):
-        return "%d recipients" % subject[1]
+        return "%d recipient%s" % (subject[1], "s" if subject[1] > 1 else "")
 
     def end(self, subjects):
         if subjects:
             subjects[0][0].stop()
+        if self.journal:
+            unmount(self.journal)
 
     def once(self, subject):
         server, n = subject
@@ -267,13 +272,13 @@ def trace(server, options):
             if subprocess.run([tool("load"), "-p", port, "-h", "-n1", "-c1"],
                               capture_output=True).returncode == 0:
                 break
-        open(out, "w").close()
+        before = os.path.getsize(out)
         subprocess.run([tool("load"), "-p", port, *options], check=True, capture_output=True)
         servers.time.sleep(0.5)
     finally:
         os.killpg(process.pid, servers.signal.SIGTERM)
         process.wait()
-    text = open(out).read()
+    text = open(out).read()[before:]
     counts = {n: float(len(re.findall(r"(?m)^\d+ +%s\(" % n, text))) for n in names}
     counts["write"] -= len(re.findall(r"(?m)^\d+ +write\(2, ", text))   # the log
     counts["fsync"] += counts.pop("fdatasync")
@@ -290,6 +295,27 @@ def journal_commits(path):
             text = open("/proc/fs/jbd2/%s/info" % entry).read()
             return float(re.match(r"(\d+) transactions", text).group(1))
     return None
+
+
+def mount_journal(work):
+    """A small ext4 with a journal, where the filesystem here keeps none; or None."""
+    image, folder = os.path.join(work, "journal.img"), os.path.join(work, "journal")
+    os.mkdir(folder)
+    with open(image, "w") as f:
+        f.truncate(256 << 20)
+    for command in (["mkfs.ext4", "-q", "-F", image], ["mount", "-o", "loop", image, folder]):
+        if not servers.is_root() or subprocess.run(command).returncode != 0:
+            return None
+    return folder
+
+
+def unmount(folder):
+    """The last processes beneath it may take a moment to be gone."""
+    for _ in range(50):
+        if subprocess.run(["umount", folder], capture_output=True).returncode == 0:
+            return
+        servers.time.sleep(0.1)
+    raise Missing("cannot unmount " + folder)
 
 
 class Exec(Figure):
