@@ -1,6 +1,7 @@
 /*
  * See sources.h. Open addressing; a place is free for another source when nothing
- * is open there and its minute is over, so the table needs no sweeping.
+ * is open there and its minute is over, so the table needs no sweeping. In a flood of
+ * sources the oldest minutes are forgotten early: a flood must not shut others out.
  */
 #include "front/sources.h"
 
@@ -36,9 +37,18 @@ hash(const unsigned char key[16])
 }
 
 static bool
-is_stale(const struct source *s, int64_t now)
+is_free(const struct source *s, int64_t now)
 {
-	return s->open == 0 && now - s->since >= MINUTE_MS;
+	return !s->used || (s->open == 0 && now - s->since >= MINUTE_MS);
+}
+
+/* Of two places the better one for a new source: the first free, else the oldest. */
+static struct source *
+better(struct source *a, struct source *b, int64_t now)
+{
+	if (b->open > 0 || (a != NULL && is_free(a, now)))
+		return a;
+	return a == NULL || !b->used || b->since < a->since ? b : a;
 }
 
 static struct source *
@@ -52,8 +62,7 @@ find(struct sources *s, const unsigned char key[16], int64_t now)
 
 		if (p->used && memcmp(p->key, key, 16) == 0)
 			return p;
-		if (place == NULL && (!p->used || is_stale(p, now)))
-			place = p;
+		place = better(place, p, now);
 		if (!p->used)
 			break;
 	}
