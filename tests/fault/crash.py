@@ -34,6 +34,8 @@ ENOUGH = 5             # troubles after which a case is given up
 QUOTA = "quota.test"
 TITLES = {"kill": "killed before", "after": "killed after", "short": "half of what was asked in",
           "stop": "stopped in, continued after"}
+SYNCS = ("fsync", "fdatasync", "syncfs")
+F_SETLEASE = 1024
 
 # A filesystem without O_TMPFILE; see the -a option of inject.
 NO_TMPFILE = ("-a", "openat,2&020000000=EOPNOTSUPP")
@@ -175,6 +177,8 @@ def check_run(place, scenario, who, n, action):
     if who == "session" and fatal and report.hit and 221 not in codes:
         if codes[-1:] != [421] or log.count("event=session-died") != 1:
             raise Bad("not 421 and one line, but %s and %s" % (codes, log))
+    if report.hit in SYNCS and action.startswith("E") and all(m.is_stored() for m in messages):
+        raise Bad("%s failed, and yet every message was acknowledged" % report.hit)
     if report.hit is None or action in ("short", "stop"):
         check_all_well(messages, codes)
     return report
@@ -294,15 +298,18 @@ def check_order(trace):
     written = True          # since the last sync of a file
     waiting = {}            # descriptor of a directory, or its name once closed: what for
     synced = set()          # descriptors
+    message = None          # descriptor
     links = syncs = 0
     for who, name, args, result in trace:
         if who == "session" and name == "write":
             written = True
         if who == "session" or result < 0:
             continue
-        if name in ("fsync", "fdatasync", "syncfs"):
+        if name == "fcntl" and args[1] == F_SETLEASE:
+            message = args[0]           # sealed: nobody writes to it any more
+        elif name in SYNCS:
             syncs += 1
-            written = False
+            written = written and name != "syncfs" and args[0] != message
             synced.add(args[0])
             waiting = {} if name == "syncfs" else {k: v for k, v in waiting.items()
                                                    if k != args[0]}

@@ -38,8 +38,9 @@ def try_what(tree, what, uid=None):
         s.say("MAIL FROM:<a@client.test>", "250")
         s.say("RCPT TO:<alice@%s>" % trees.DOMAIN, "250")
         s.send("XTRY %s\r\n" % what)
-        rest = s.rest()
+        rest = s.reply()
         expect("NOT DENIED" not in rest, "the call went through: %r" % rest)
+        rest += s.rest()
         expect(re.fullmatch(r"421 [ -~]*\r\n", rest), "the client saw %r" % rest)
         s.wait()
         lines = s.log().splitlines()
@@ -262,6 +263,9 @@ def smash_on_socket(tree, uid):
         s.hello()
         s.deliver()
         s.say("RCPT TO:<nobody@%s>" % trees.DOMAIN, "503")
+        if trees.is_root():
+            for pid in (s.process.pid, s.session_pid()):
+                expect(descriptors(pid)[2] == "/dev/null", "fd 2: %s" % descriptors(pid))
         s.quit()
     check_stored(tree, 1)
     return "only SMTP"
