@@ -52,6 +52,7 @@ struct front {
 	int64_t deadline;    /* of stopping or restarting */
 	int64_t idle_since, last_sweep, last_refusal;
 	unsigned n_conns, deaths, count, refusals;
+	pid_t last_nursery;  /* the one before this, whose end is still to be seen */
 	int spares;          /* sessions ordered and not used yet; below 0: jobs wait */
 	int held;            /* a connection whose job found the queue full, or -1 */
 	int free;
@@ -95,16 +96,24 @@ order_spares(struct front *f)
 		f->spares = SPARES;
 }
 
-static void
+/* Another nursery in the place of this one; -1: it cannot start, and all is as before. */
+static int
 start_nursery(struct front *f)
 {
-	if (nursery_start(&f->nursery, f->setup) == -1)
-		die_temp("start the nursery", errno);
+	struct nursery n;
+
+	if (nursery_start(&n, f->setup) == -1)
+		return -1;
+	if (f->nursery.pid != 0)
+		nursery_stop(&f->nursery);
+	f->last_nursery = f->nursery.pid;
+	f->nursery = n;
 	watch(f, EPOLL_CTL_ADD, f->nursery.control, EPOLLIN, NURSERY, 0);
 	watch(f, EPOLL_CTL_ADD, f->nursery.queue,
 	      f->held == -1 ? EPOLLIN : EPOLLIN | EPOLLOUT, QUEUE, 0);
 	f->spares = 0;
 	order_spares(f);
+	return 0;
 }
 
 /* Deaths of other kinds than ending: enough of them, and the layout is guessed at. */
@@ -124,6 +133,8 @@ free_conn(struct front *f, int i)
 	struct conn *c = &f->conns[i];
 
 	sources_leave(&f->sources, c->place);
+	if (c->fd != -1)
+		(void)close(c->fd); /* shut down by its session already */
 	c->used = false;
 	c->next = f->free;
 	f->free = i;
@@ -158,39 +169,50 @@ end_waiting(struct front *f, int i)
 	struct conn *c = &f->conns[i];
 
 	(void)send(c->fd, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	(void)close(c->fd);
 	if (c->boundary != -1)
 		(void)close(c->boundary); /* leaves the epoll set with it */
 	log_end(c);
 	free_conn(f, i);
 }
 
-/* The first question: from here on a keeper has the connection. */
+/* An idle keeper may have died without our having seen it: then the next one. */
+static int
+hand_to_keeper(struct front *f, int i)
+{
+	for (;;) {
+		bool is_new;
+		int k = pool_take(&f->pool, f->setup, i, &is_new);
+
+		if (k == -1)
+			return -1;
+		if (is_new)
+			watch(f, EPOLL_CTL_ADD, f->pool.at[k].control, EPOLLIN, KEEPER, k);
+		if (job_send(f->pool.at[k].control, &f->conns[i].job) == 0)
+			return 0;
+		pool_remove(&f->pool, k);
+		if (is_new)
+			return -1;
+	}
+}
+
+/*
+ * The first question: from here on a keeper answers. Our copy of the connection stays,
+ * to cut it when the time is up.
+ */
 static void
 attach(struct front *f, int i)
 {
 	struct conn *c = &f->conns[i];
-	bool is_new;
-	int k = pool_take(&f->pool, f->setup, i, &is_new);
 
 	watch(f, EPOLL_CTL_DEL, c->boundary, 0, WAITING, i);
-	if (k == -1) {
-		log_error("start a keeper", errno);
-		end_waiting(f, i);
-		return;
-	}
-	if (is_new)
-		watch(f, EPOLL_CTL_ADD, f->pool.at[k].control, EPOLLIN, KEEPER, k);
-	if (job_send(f->pool.at[k].control, &c->job) == -1) {
-		log_error("hand a session to its keeper", errno);
-		pool_remove(&f->pool, k);
+	if (hand_to_keeper(f, i) == -1) {
+		log_error("hand a session to a keeper", errno);
 		end_waiting(f, i);
 		return;
 	}
 	c->kept = true;
-	(void)close(c->boundary);
-	(void)close(c->fd);
-	c->boundary = c->fd = -1;
+	(void)close(c->boundary); /* the keeper's now */
+	c->boundary = -1;
 }
 
 static void
@@ -214,6 +236,7 @@ on_keeper(struct front *f, int k)
 
 	if (r == -1 && errno == EAGAIN)
 		return; /* an event of one that had this place before */
+	packet_close_fds(&p); /* none is ever meant for us */
 	if (r == 1 && p.letter == FRONT_DONE && conn != -1)
 		pool_put_back(&f->pool, k);
 	else
@@ -288,6 +311,7 @@ welcome(struct front *f, int fd, const struct sockaddr_storage *sa, enum service
 {
 	struct conn *c;
 	struct ip ip;
+	bool is_proxy;
 	int place, i = f->free;
 
 	ip_from_sockaddr(&ip, sa);
@@ -295,10 +319,9 @@ welcome(struct front *f, int fd, const struct sockaddr_storage *sa, enum service
 		refuse(f, fd, &ip, "too-many");
 		return;
 	}
-	place = sources_enter(&f->sources, &ip,
-	                      is_ip_in(&ip, &f->conf->proxies) ? UINT64_MAX :
-	                                                         f->conf->per_source,
-	                      f->conf->rate, clock_ms());
+	is_proxy = is_ip_in(&ip, &f->conf->proxies); /* all its clients are one source */
+	place = sources_enter(&f->sources, &ip, is_proxy ? UINT64_MAX : f->conf->per_source,
+	                      is_proxy ? 0 : f->conf->rate, clock_ms());
 	if (place == -1) {
 		refuse(f, fd, &ip, "too-many-of-source");
 		return;
@@ -351,9 +374,10 @@ on_queue(struct front *f, uint32_t events)
 {
 	struct packet p;
 
-	if (events & EPOLLIN && packet_recv(f->nursery.queue, &p) == 1 &&
-	    p.letter == FRONT_READY && f->spares < LIMIT_CONNECTIONS)
-		f->spares++;
+	if (events & EPOLLIN && packet_recv(f->nursery.queue, &p) == 1) {
+		packet_close_fds(&p); /* none is ever meant for us */
+		f->spares += p.letter == FRONT_READY && f->spares < LIMIT_CONNECTIONS;
+	}
 	if (!(events & EPOLLOUT) || f->held == -1 || !dispatch(f, f->held))
 		return;
 	f->held = -1;
@@ -364,6 +388,8 @@ on_queue(struct front *f, uint32_t events)
 static void
 on_nursery(struct front *f)
 {
+	if (f->stopping)
+		return; /* an event from before */
 	switch (nursery_hear(&f->nursery)) {
 	case 0:
 		return;
@@ -375,10 +401,9 @@ on_nursery(struct front *f)
 	default:
 		break;
 	}
-	log_error("the nursery died, starting another", 0);
-	count_death(f);
-	nursery_stop(&f->nursery);
-	start_nursery(f);
+	log_error("the nursery is gone, starting another", 0);
+	if (start_nursery(f) == -1)
+		die_temp("start the nursery", errno);
 }
 
 static void
@@ -388,21 +413,58 @@ log_conf_error(void *context, const char *message)
 	log_error(message, 0);
 }
 
+/* For each connection itself, its boundary or its keeper, and one for the way there. */
+static void
+raise_file_limit(const struct front *f)
+{
+	rlim_t wanted = 3 * f->conf->connections + 64;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == -1 || r.rlim_cur >= wanted)
+		return;
+	r.rlim_cur = wanted;
+	if (r.rlim_max < wanted)
+		r.rlim_max = wanted; /* with CAP_SYS_RESOURCE */
+	if (setrlimit(RLIMIT_NOFILE, &r) == -1)
+		log_error("LimitNOFILE is below three times limits/connections", errno);
+}
+
+/*
+ * A session and its keeper go by one configuration: who has none yet gets it now. Then
+ * all that follows is new, or, where no session can live under it, stays old.
+ */
+static void
+take_configuration(struct front *f, const struct conf *fresh)
+{
+	static struct conf old;
+
+	for (int i = 0; i < LIMIT_CONNECTIONS; i++)
+		if (f->conns[i].used && !f->conns[i].kept && i != f->held)
+			attach(f, i);
+	old = *f->conf;
+	*f->conf = *fresh;
+	if (start_nursery(f) == -1) {
+		*f->conf = old;
+		log_error("no session can start: the old configuration stays", errno);
+		return;
+	}
+	raise_file_limit(f);
+	pool_retire(&f->pool);
+	log_notice("configuration read again");
+}
+
 static void
 reload(struct front *f)
 {
 	static struct conf fresh;
 
+	if (f->stopping)
+		return;
 	notify("RELOADING=1");
-	if (conf_load(&fresh, f->conf->file, log_conf_error, NULL) == 0) {
-		*f->conf = fresh;
-		nursery_stop(&f->nursery);
-		start_nursery(f);
-		pool_retire(&f->pool);
-		log_notice("configuration read again");
-	} else {
+	if (conf_load(&fresh, f->conf->file, log_conf_error, NULL) == 0)
+		take_configuration(f, &fresh);
+	else
 		log_error("the new configuration has errors: the old one stays", 0);
-	}
 	notify("READY=1");
 }
 
@@ -433,11 +495,11 @@ reap(struct front *f)
 
 		if (!WIFSIGNALED(status))
 			continue;
-		log_start(&l, pid == f->nursery.pid ? "nursery-died" : "keeper-died");
+		log_start(&l, pid == f->nursery.pid || pid == f->last_nursery ?
+		              "nursery-died" : "keeper-died");
 		log_field(&l, "signal", sigabbrev_np(WTERMSIG(status)));
 		log_send(&l, LOG_LEVEL_ERROR);
-		if (pid != f->nursery.pid)
-			count_death(f);
+		count_death(f);
 	}
 }
 
@@ -461,6 +523,17 @@ on_signal(struct front *f)
 	}
 }
 
+/* Its session will end. RFC 5321 3.8: it hears why, unless a reply is under way. */
+static void
+cut(const struct conn *c)
+{
+	static const char reply[] = "421 4.3.2 closing, please try again later\r\n";
+
+	if (!c->kept)
+		(void)send(c->fd, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)shutdown(c->fd, SHUT_RDWR);
+}
+
 /* What the clock alone brings about. True when the loop is to end. */
 static bool
 tick(struct front *f)
@@ -473,13 +546,13 @@ tick(struct front *f)
 	if (now - f->last_sweep >= SWEEP_MS || f->stopping || f->restarting) {
 		f->last_sweep = now;
 		for (int i = 0; i < LIMIT_CONNECTIONS; i++) {
-			struct conn *c = &f->conns[i];
+			const struct conn *c = &f->conns[i];
 
-			if (!c->used || c->kept)
+			if (!c->used)
 				continue;
-			waiting = true;
-			if (late || c->start < oldest)
-				(void)shutdown(c->fd, SHUT_RDWR); /* its session will end */
+			waiting |= !c->kept;
+			if (c->start < oldest || (late && (f->stopping || !c->kept)))
+				cut(c);
 		}
 	}
 	if (f->stopping)
@@ -551,22 +624,6 @@ open_signals(struct front *f)
 	watch(f, EPOLL_CTL_ADD, f->signals, EPOLLIN, SIGNALS, 0);
 }
 
-/* Two descriptors for each connection that has no keeper yet, one for each keeper. */
-static void
-raise_file_limit(const struct front *f)
-{
-	rlim_t wanted = 3 * f->conf->connections + 64;
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) == -1 || r.rlim_cur >= wanted)
-		return;
-	r.rlim_cur = wanted;
-	if (r.rlim_max < wanted)
-		r.rlim_max = wanted; /* with CAP_SYS_RESOURCE */
-	if (setrlimit(RLIMIT_NOFILE, &r) == -1)
-		log_error("LimitNOFILE is below three times limits/connections", errno);
-}
-
 static void
 start_afresh(struct front *f)
 {
@@ -614,7 +671,8 @@ front_run(const struct front_setup *setup)
 		die_temp("epoll_create1", errno);
 	raise_file_limit(f);
 	open_signals(f);
-	start_nursery(f);
+	if (start_nursery(f) == -1)
+		die_temp("start the nursery", errno);
 	f->idle_since = f->last_sweep = clock_ms();
 	set_accepting(f, true);
 	notify("READY=1");

@@ -17,7 +17,9 @@
 #define BUSY_MS 20
 #define RETRY_MS 100
 #define ORDER 'o' /* front to nursery: a number of sessions */
-#define DIED 'x'  /* nursery to front: a session died abnormally */
+#define READY 'y' /* nursery to front: it has come to life */
+#define DIED 'x'  /* a session died abnormally */
+#define SHORT 'f' /* no session can be forked for now, and why: a number of errno */
 
 static void
 on_child(int sig)
@@ -26,12 +28,12 @@ on_child(int sig)
 }
 
 static void
-report_death(int status)
+report(char letter, int number)
 {
 	static struct packet p;
 
-	packet_start(&p, DIED);
-	packet_addu(&p, (uint64_t)status);
+	packet_start(&p, letter);
+	packet_addu(&p, (uint64_t)number);
 	/* Should the front be gone, the loop will see. */
 	(void)packet_send(NURSERY_CONTROL, &p, -1);
 }
@@ -43,11 +45,11 @@ reap(void)
 
 	while (waitpid(-1, &status, WNOHANG) > 0)
 		if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
-			report_death(status);
+			report(DIED, status);
 }
 
 /* The child inherits handler and mask of SIGCHLD, which it will never get. */
-static void
+static int
 fork_session(const struct front_setup *setup)
 {
 	/* Without fork handlers, of which a program without threads needs none. */
@@ -57,9 +59,25 @@ fork_session(const struct front_setup *setup)
 		setup->run_session();
 		_exit(0);
 	}
-	if (pid == -1)
-		(void)poll(NULL, 0, RETRY_MS); /* short of memory or processes */
+	return pid == -1 ? -1 : 0;
+}
 
+/* What stays owed when memory or processes are short is tried again; told once. */
+static void
+fork_sessions(const struct front_setup *setup, uint64_t *owed)
+{
+	static bool is_short;
+
+	while (*owed > 0) {
+		if (fork_session(setup) == -1) {
+			if (!is_short)
+				report(SHORT, errno);
+			is_short = true;
+			return;
+		}
+		is_short = false;
+		--*owed;
+	}
 }
 
 /*
@@ -73,8 +91,9 @@ serve(const struct front_setup *setup)
 	struct sigaction on = { .sa_handler = on_child };
 	static struct packet packet; /* not on the stack, which every child copies */
 	static const struct timespec soon = { 0, BUSY_MS * 1000000 };
+	static const struct timespec retry = { 0, RETRY_MS * 1000000 };
 	sigset_t child, none;
-	uint64_t n;
+	uint64_t n, owed = 0;
 	bool busy = false;
 
 	(void)sigemptyset(&none);
@@ -86,19 +105,33 @@ serve(const struct front_setup *setup)
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
+	report(READY, 0);
 	for (;;) {
-		int ready = ppoll(&p, 1, busy ? &soon : NULL, busy ? NULL : &none);
+		int ready = ppoll(&p, 1, busy ? &soon : owed > 0 ? &retry : NULL,
+		                  busy ? NULL : &none);
 
 		busy = ready > 0;
 		reap();
-		if (!busy)
-			continue;
-		if (packet_recv(NURSERY_CONTROL, &packet) != 1 || packet.letter != ORDER ||
-		    packet.n != 1 || !parse_u64(packet.field[0], LIMIT_CONNECTIONS, &n))
-			return;
-		while (n-- > 0)
-			fork_session(setup);
+		if (busy) {
+			if (packet_recv(NURSERY_CONTROL, &packet) != 1 || packet.letter != ORDER ||
+			    packet.n != 1 || !parse_u64(packet.field[0], LIMIT_CONNECTIONS, &n))
+				return;
+			owed += n;
+		}
+		fork_sessions(setup, &owed);
 	}
+}
+
+/* True when its first word says that it lives. */
+static bool
+is_ready(int control)
+{
+	struct packet p;
+
+	if (packet_recv(control, &p) == 1 && p.letter == READY)
+		return true;
+	errno = 0; /* what went wrong it has logged itself */
+	return false;
 }
 
 int
@@ -132,10 +165,17 @@ nursery_start(struct nursery *n, const struct front_setup *setup)
 	n->pid = pid;
 	n->control = control[0];
 	n->queue = queue[0];
+	if (pid == -1 || !is_ready(n->control)) {
+		int err = errno;
+
+		nursery_stop(n);
+		errno = err;
+		return -1;
+	}
 	/* The front waits in one place only. */
 	(void)fcntl(n->control, F_SETFL, O_NONBLOCK);
 	(void)fcntl(n->queue, F_SETFL, O_NONBLOCK);
-	return pid == -1 ? -1 : 0;
+	return 0;
 }
 
 int
@@ -159,8 +199,14 @@ nursery_hear(struct nursery *n)
 
 	if (r == -1 && errno == EAGAIN)
 		return 0;
-	if (r != 1 || p.letter != DIED || p.n != 1 ||
-	    !parse_u64(p.field[0], INT32_MAX, &status))
+	packet_close_fds(&p); /* none is ever meant for us */
+	if (r != 1 || p.n != 1 || !parse_u64(p.field[0], INT32_MAX, &status))
+		return -1;
+	if (p.letter == SHORT) {
+		log_error("fork a session", (int)status);
+		return 0;
+	}
+	if (p.letter != DIED)
 		return -1;
 	log_start(&l, "session-died");
 	if (WIFSIGNALED((int)status))

@@ -16,7 +16,10 @@ struct nursery {
 	int queue;   /* the front's end: jobs in, FRONT_READY out */
 };
 
-/* Forks it. 0, or -1 with errno. */
+/*
+ * Forks it, and waits until it is confined. 0, or -1 with errno, which is 0 where the
+ * nursery has logged the reason.
+ */
 int nursery_start(struct nursery *n, const struct front_setup *setup);
 
 /* Orders n more sessions. -1: the nursery is gone. */
