@@ -47,6 +47,7 @@ struct options {
 };
 
 static struct conf conf;
+static bool listening; /* no client waits on fd 1 */
 
 /* Tells a waiting client that it may come again (RFC 5321 3.8). True: it was told. */
 static bool
@@ -59,11 +60,12 @@ say_421(int fd)
 	return errno == ENOTSOCK && write(fd, reply, sizeof reply - 1) > 0;
 }
 
-/* For the entrances where a client waits on fd 1; elsewhere the send fails. */
+/* For the entrances where a client waits on fd 1. */
 static noreturn void
 die_starting(const char *what, int err)
 {
-	(void)say_421(1);
+	if (!listening)
+		(void)say_421(1);
 	die_temp(what, err);
 }
 
@@ -80,6 +82,15 @@ die_misused(const char *what)
 	log_error(what, errno);
 	log_error(USAGE, 0);
 	_exit(2);
+}
+
+/* What the system refuses may be there later; what nobody can mean is misuse. */
+static noreturn void
+die_listening(const char *why)
+{
+	if (errno != 0)
+		die_temp(why, errno);
+	die_misused(why);
 }
 
 static void
@@ -102,7 +113,7 @@ read_options(struct options *o, int argc, char **argv)
 		else if (c == 'L' && o->listeners.n > 0)
 			continue;
 		else if (c == 'L' && listen_open(&opened, optarg, o->service, &why) == -1)
-			die_misused(why);
+			die_listening(why);
 		else if (c == 's' && !parse_service(optarg, &o->service))
 			die_misused("-s: expected smtp, submission or lmtp");
 		else if (c == '?')
@@ -113,6 +124,10 @@ read_options(struct options *o, int argc, char **argv)
 		die_misused("too many arguments");
 	if (o->listeners.n == 0)
 		o->listeners = opened;
+	for (unsigned i = 0; i < o->listeners.n; i++)
+		if (o->listeners.at[i].service == 0)
+			o->listeners.at[i].service = o->service;
+	listening = o->listeners.n > 0;
 }
 
 /* The client's address: of the socket, or as the program before us says. */
@@ -412,9 +427,13 @@ static void
 become_nursery(void)
 {
 	struct session_setup setup = { 0 };
+	struct keeper_setup keeper;
 	struct user u = find_session_user();
 	char jail[LIMIT_FILE + 8];
 
+	/* What would end every keeper is found here, where it still changes something. */
+	open_directories(&keeper);
+	(void)find_keeper_user(keeper.state);
 	set_up_session(&setup, SERVICE_SMTP, &(struct ip){ .known = false });
 	jail_path(jail);
 	session_confine_ancestor(&setup, jail, NURSERY_CONTROL + 1, u.uid, u.gid);
@@ -476,6 +495,10 @@ run_keeper(int control)
 	struct packet done;
 	struct job j;
 
+	/* A stop is the front's to give: a terminal tells the whole group. */
+	(void)signal(SIGTERM, SIG_IGN); /* valid signals: cannot fail */
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
 	if (dup2(control, 3) == -1 || syscall(SYS_close_range, 4, ~0U, 0) == -1)
 		die_temp("start a keeper", errno);
 	control = 3;

@@ -27,6 +27,7 @@ set_options(int fd)
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK); /* accept() must not wait for one that left */
 }
 
+/* 0: the name says nothing about it. */
 static bool
 name_service(const char **names, enum service *service)
 {
@@ -37,13 +38,25 @@ name_service(const char **names, enum service *service)
 	text_init(&t, name, sizeof name);
 	text_addn(&t, *names, len);
 	*names += len + ((*names)[len] == ':');
-	/* systemd's names when nothing was said: the service is smtp. */
+	/* systemd's names when nothing was said. */
 	if (len == 0 || strcmp(name, "unknown") == 0 ||
 	    (len > 7 && strcmp(name + len - 7, ".socket") == 0)) {
-		*service = SERVICE_SMTP;
+		*service = 0;
 		return true;
 	}
 	return text_ok(&t) && parse_service(name, service);
+}
+
+static bool
+is_listening(int fd)
+{
+	int type, on;
+	socklen_t len = sizeof type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1 || type != SOCK_STREAM)
+		return false;
+	len = sizeof on;
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
 }
 
 int
@@ -54,6 +67,7 @@ listen_take(struct listeners *l, const char **why)
 	const char *names = getenv("LISTEN_FDNAMES");
 	uint64_t n;
 
+	errno = 0;
 	l->n = 0;
 	if (pid == NULL || fds == NULL || !parse_u64(pid, INT32_MAX, &n) ||
 	    (pid_t)n != getpid())
@@ -68,6 +82,10 @@ listen_take(struct listeners *l, const char **why)
 		struct listener *at = &l->at[l->n];
 
 		at->fd = FIRST_FD + (int)l->n;
+		if (!is_listening(at->fd)) {
+			*why = "LISTEN_FDS: not a listening stream socket";
+			return -1;
+		}
 		if (!name_service(&names, &at->service)) {
 			*why = "FileDescriptorName: expected smtp, submission or lmtp";
 			return -1;

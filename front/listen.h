@@ -6,8 +6,8 @@
 
 /*
  * Sockets of sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES; the name says
- * the service (systemd.socket(5), FileDescriptorName=). The number taken; 0 when
- * there are none for us; -1 with *why.
+ * the service (systemd.socket(5), FileDescriptorName=), which is 0 where nothing was
+ * said. The number taken; 0 when there are none for us; -1 with *why.
  */
 int listen_take(struct listeners *l, const char **why);
 
