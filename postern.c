@@ -152,16 +152,36 @@ run(struct admin *a, const struct command *c, unsigned given)
 {
 	int r;
 
-	if (a->help) {
-		(void)help_command(stdout, commands, c->noun, c->verb);
-		return DONE;
-	}
 	r = check_usage(c, a, given);
 	if (r == DONE && (c->needs & NEED_CONF) != 0)
 		r = open_conf(a);
 	if (r == DONE && (c->needs & NEED_STATE) != 0)
 		r = owner_open_state(a);
 	return r == DONE ? c->run(a) : r;
+}
+
+/* `postern user add --help`, with or without operands, or the overview. */
+static int
+print_option_help(struct admin *a)
+{
+	if (a->n_args > 1 && help_command(stdout, commands, a->args[0], a->args[1]))
+		return DONE;
+	a->n_args = a->n_args > 1 ? 1 : a->n_args;
+	a->args[a->n_args] = NULL;
+	return print_help(a);
+}
+
+/* Descriptors 0 to 2 are there: no file of ours may be taken for one of them. */
+static void
+open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		(void)close(fd);
 }
 
 int
@@ -173,18 +193,19 @@ main(int argc, char **argv)
 	unsigned given;
 	int r;
 
+	open_standard();
 	(void)umask(077); /* modes that others may use are set by name */
 	r = options_read(&admin, &given, argc, argv);
 	if (r != DONE)
 		return r;
-	if (admin.n_args == 0) {
-		help_overview(admin.help ? stdout : stderr, commands);
-		return admin.help ? DONE : MISUSED;
-	}
-	c = find_command(&admin);
-	if (c == NULL)
+	if (admin.n_args == 0 && !admin.help) {
+		help_overview(stderr, commands);
 		return MISUSED;
-	r = run(&admin, c, given);
+	}
+	c = admin.help ? NULL : find_command(&admin);
+	if (c == NULL && !admin.help)
+		return MISUSED;
+	r = admin.help ? print_option_help(&admin) : run(&admin, c, given);
 	if (fflush(stdout) == EOF || ferror(stdout))
 		return say_failed(EIO, "writing the answer");
 	return r;

@@ -37,8 +37,8 @@ check_target(struct forward_check *c, const struct address *to)
 		break;
 	case ROUTE_MISSING:
 		finding(c->out, CHECK_WARNING, c->where, "line %u: there is no mailbox %s" ADVICE
-		        "make it, or: postern alias remove %s %s", file.line, shown,
-		        c->box->shown, shown);
+		        "postern user add %s, or forward elsewhere with `postern alias add` and "
+		        "`postern alias remove`", file.line, shown, shown);
 		return;
 	}
 	c->good++;
@@ -98,7 +98,7 @@ check_forward(const struct admin *a, const char *domain, const char *name, struc
 
 	if (!box_from_names(&b, domain, name))
 		return;
-	c.where = check_path(a, b.path);
+	c.where = check_join(check_path(a, b.path), "forward");
 	kind = box_look(a->state, &b, &file, &forward);
 	if (kind == BOX_ERROR)
 		finding(out, CHECK_ERROR, c.where, "its forward file cannot be read: %s" ADVICE

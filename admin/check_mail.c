@@ -110,14 +110,17 @@ check_box(const struct admin *a, const struct box *b, int dir, uid_t owner,
 	struct stat st;
 	int box;
 
+	if (fstatat(dir, b->name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return; /* removed meanwhile */
+	if (S_ISDIR(st.st_mode))
+		check_owner(out, check_path(a, b->path), &st, owner, 022);
+	if (S_ISDIR(st.st_mode) && st.st_uid != owner)
+		return; /* and what is in it cannot be seen */
 	if (!check_opens(a, b->path, "", out))
 		return;
 	box = tree_open(dir, b->name);
-	if (box == -1 || fstat(box, &st) == -1) {
-		tree_close(box);
+	if (box == -1)
 		return;
-	}
-	check_owner(out, check_path(a, b->path), &st, owner, 022);
 	check_maildir(a, b, box, owner, out);
 	check_leftovers(a, b, box, out);
 	check_forward(a, b->domain, b->name, out);

@@ -72,17 +72,20 @@ owner_open_state(struct admin *a)
 int
 owner_open(const struct admin *a, const char *name)
 {
-	int dir = tree_open(a->state, name);
+	char path[LIMIT_FILE + LIMIT_NAME];
 	struct stat st;
+	struct text t;
+	int dir = -1;
 
-	if (dir == -1) {
-		(void)say_failed(errno, "%s/%s", a->conf.state, name);
-		return -1;
-	}
-	if (fstat(dir, &st) == 0 && may_act(name, &st) == DONE)
-		return dir;
-	tree_close(dir);
-	return -1;
+	text_init(&t, path, sizeof path);
+	text_add(&t, a->conf.state);
+	text_addc(&t, '/');
+	text_add(&t, name);
+	if (fstatat(a->state, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		(void)say_failed(errno, "%s", path);
+	else if (may_act(path, &st) == DONE && (dir = tree_open(a->state, name)) == -1)
+		(void)say_failed(errno, "%s", path);
+	return dir;
 }
 
 static int

@@ -3,8 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
+#include <poll.h>
 #include <signal.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <termios.h>
@@ -23,15 +24,23 @@ password_wipe(struct password *p)
 	sodium_memzero(p, sizeof *p);
 }
 
-/* One line without its end: its length, -1 with errno, -2 too long or with a NUL. */
+/*
+ * One line without its end: its length, -1 with errno, -2 too long or with a NUL.
+ * Signals in `during` are let in only while it waits, so none comes unseen between
+ * two reads; NULL leaves all as they are.
+ */
 static int
-read_line(int fd, char buf[LINE_MAX_OCTETS])
+read_line(int fd, char buf[LINE_MAX_OCTETS], const sigset_t *during)
 {
+	struct pollfd p = { fd, POLLIN, 0 };
 	size_t len = 0;
 
 	for (;;) {
-		ssize_t n = read(fd, buf + len, 1);
+		ssize_t n;
 
+		if (during != NULL && ppoll(&p, 1, NULL, during) == -1)
+			return -1;
+		n = read(fd, buf + len, 1);
 		if (n == -1)
 			return -1;
 		if (n == 0 || buf[len] == '\n')
@@ -65,7 +74,7 @@ static int
 from_stdin(struct password *p)
 {
 	char line[LINE_MAX_OCTETS];
-	int r = take(p, line, read_line(0, line));
+	int r = take(p, line, read_line(0, line, NULL));
 
 	sodium_memzero(line, sizeof line);
 	return r;
@@ -79,30 +88,47 @@ note_signal(int number)
 	caught = number;
 }
 
-/* Reads a line with echo off; a signal ends the wait, then echo is back on. */
+/* With echo off, whatever ends it; `during` as in read_line(). */
+static int
+ask_silently(int tty, const char *prompt, char line[LINE_MAX_OCTETS], const sigset_t *during)
+{
+	struct termios old, silent;
+	int r = -1;
+
+	if (tcgetattr(tty, &old) == -1)
+		return -1;
+	silent = old;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	/* First silent, then the question: what is typed at it is neither seen nor lost. */
+	if (tcsetattr(tty, TCSAFLUSH, &silent) == 0 && write(tty, prompt, strlen(prompt)) != -1) {
+		r = read_line(tty, line, during);
+		if (write(tty, "\n", 1) == -1)
+			r = -1;
+	}
+	(void)tcsetattr(tty, TCSAFLUSH, &old); /* as well as we can */
+	return r;
+}
+
+/* A signal ends the wait, and then echo is on again. */
 static int
 ask(int tty, const char *prompt, char line[LINE_MAX_OCTETS])
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
-	const struct sigaction note = { .sa_handler = note_signal }; /* no SA_RESTART */
+	const size_t n = sizeof signals / sizeof signals[0];
+	const struct sigaction note = { .sa_handler = note_signal };
 	struct sigaction before[sizeof signals / sizeof signals[0]];
-	struct termios old, silent;
-	int r = -1;
+	sigset_t held, during;
+	int r;
 
-	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-		(void)sigaction(signals[i], &note, &before[i]); /* the numbers are valid */
-	if (tcgetattr(tty, &old) == 0) {
-		silent = old;
-		silent.c_lflag &= ~(tcflag_t)ECHO;
-		if (write(tty, prompt, strlen(prompt)) != -1 &&
-		    tcsetattr(tty, TCSAFLUSH, &silent) == 0) {
-			r = read_line(tty, line);
-			(void)tcsetattr(tty, TCSAFLUSH, &old); /* as well as we can */
-			if (write(tty, "\n", 1) == -1)
-				r = -1;
-		}
+	(void)sigemptyset(&held); /* neither of these can fail: the numbers are valid */
+	for (size_t i = 0; i < n; i++) {
+		(void)sigaddset(&held, signals[i]);
+		(void)sigaction(signals[i], &note, &before[i]);
 	}
-	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+	(void)sigprocmask(SIG_BLOCK, &held, &during);
+	r = ask_silently(tty, prompt, line, &during);
+	(void)sigprocmask(SIG_SETMASK, &during, NULL);
+	for (size_t i = 0; i < n; i++)
 		(void)sigaction(signals[i], &before[i], NULL);
 	return r;
 }

@@ -43,13 +43,14 @@ exists(const struct admin *a, const struct box *b)
 	return fd != -1;
 }
 
-/* RFC 5321 4.5.1: <postmaster> of any served domain, where the key is set. */
+/* RFC 5321 4.5.1: postmaster of any served domain, unless the key names just that. */
 static bool
 is_postmaster(const struct admin *a, const struct address *to)
 {
-	return strcasecmp(to->local, "postmaster") == 0 &&
-	       a->conf.postmaster.domain[0] != '\0' &&
-	       strcmp(a->conf.postmaster.domain, to->domain) != 0;
+	const struct address *p = &a->conf.postmaster;
+
+	return p->domain[0] != '\0' && strcasecmp(to->local, "postmaster") == 0 &&
+	       (strcasecmp(p->local, to->local) != 0 || strcmp(p->domain, to->domain) != 0);
 }
 
 enum route_target
