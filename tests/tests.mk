@@ -28,16 +28,29 @@ $(BUILD)/test/smtpd-probe: smtpd.c $(SESSION) $(wildcard session/*.h) \
 	$(CC) $(ALL_CFLAGS) -DPOSTERN_PROBE $(ALL_LDFLAGS) $(STATIC) -o $@ smtpd.c $(SESSION) \
 		$(call objects,$(FRONT) $(KEEPER) $(BASE)) $(SMTPD_LIBS)
 
-# Replays a corpus with the plain compiler; libFuzzer drives the same function.
-$(BUILD)/test/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(BUILD)/modules.a
+# Replays a corpus with the plain compiler; libFuzzer drives the same function. Some
+# targets stand between a module and the kernel: what they wrap is named here.
+FUZZ_HEADERS = $(wildcard tests/fuzz/*.h)
+$(BUILD)/test/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(FUZZ_HEADERS) \
+		$(BUILD)/modules.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< tests/fuzz/replay.c $(BUILD)/modules.a \
-		$(POSTERN_LIBS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(FUZZ_WRAP) -o $@ $< tests/fuzz/replay.c \
+		$(BUILD)/modules.a $(POSTERN_LIBS)
 
-build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BASE) $(SESSION) $(KEEPER) $(ADMIN)
-	@mkdir -p $(@D)
-	clang -std=gnu17 -I. -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< $(BASE) $(SESSION) $(KEEPER) $(POSTERN_LIBS)
+$(foreach t,session bdat,$(BUILD)/test/replay_$t build-fuzz/fuzz_$t): \
+	FUZZ_WRAP = -Wl,--wrap=ppoll,--wrap=recvmsg
+$(BUILD)/test/replay_packet build-fuzz/fuzz_packet: \
+	FUZZ_WRAP = -Wl,--wrap=poll
+
+FUZZ_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
+ifneq ($(BUILD),build-fuzz)
+build-fuzz/modules.a: FORCE
+	@$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang HARDEN= CFLAGS='-O1 -g' \
+		SANITIZE='-fsanitize=fuzzer-no-link $(FUZZ_SANITIZE)' $@
+endif
+build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) build-fuzz/modules.a
+	clang -std=gnu17 -I. -D_GNU_SOURCE $(WARN) -g -O1 -fsanitize=fuzzer $(FUZZ_SANITIZE) \
+		$(FUZZ_WRAP) -o $@ $< build-fuzz/modules.a $(POSTERN_LIBS)
 
 tests: all $(UNITS) $(TOOLS) $(BUILD)/test/smtpd-probe $(FUZZERS:%=$(BUILD)/test/replay_%)
 
@@ -53,4 +66,4 @@ fuzz: $(FUZZERS:%=build-fuzz/fuzz_%)
 bench: tests
 	tests/bench/run
 
-.PHONY: tests
+.PHONY: tests FORCE

@@ -1,0 +1,273 @@
+/*
+ * The boundary: a whole keeper_run() over a real tree, with packets that no session
+ * need have sent. Link with -Wl,--wrap=poll: when the keeper waits, the next packet is
+ * sent. It must answer in form or end, keep no file in tmp/, deliver only what was
+ * written, and log nothing that could be taken for another line.
+ *
+ * The first octet: bit 0 LMTP, 1 VRFY on, 2 may relay, 3 a proxy, 4 submission. Then
+ * one packet a line: an octet of flags, the verb, the fields with "|" between. Flags,
+ * from "0" on: bit 0 no final NUL, 1 a descriptor, 2 three of them, 3 keep the message
+ * file open, 4 padded past LIMIT_PACKET.
+ */
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "base/boundary.h"
+#include "base/num.h"
+#include "base/packet.h"
+#include "keeper/keeper.h"
+#include "tests/fuzz/fuzz.h"
+
+static int top = -1;
+static struct conf conf;
+static struct keeper_setup setup = { .conf = &conf, .session_id = "s.1", .append = "" };
+static const char *const boxes[] = { "a.test/alice", "a.test/bob", "a.test/list",
+	"a.test/loop", "a.test/remote", "b.test/full", "b.test/info" };
+
+/* The session's side. */
+static int ours;
+static const uint8_t *next, *end;
+static int message = -1;    /* the descriptor that a flag told us to keep */
+static unsigned delivered;  /* outcomes that say yes */
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+
+static void
+start(void)
+{
+	char path[64];
+
+	top = fuzz_scratch();
+	fuzz_mkdir(top, "state");
+	fuzz_mkdir(top, "state/tmp");
+	fuzz_mkdir(top, "state/mail");
+	fuzz_mkdir(top, "state/mail/a.test");
+	fuzz_mkdir(top, "state/mail/b.test");
+	fuzz_mkdir(top, "domains");
+	fuzz_put(top, "domains/a.test.conf", "", 0);
+	fuzz_put(top, "domains/b.test.conf", "catchall = info\nquota = 2K 3\nsize = 64K\n", 40);
+	fuzz_put(top, "domains/c.test.conf", "size = much\n", 12);
+	for (size_t i = 0; i < sizeof boxes / sizeof boxes[0]; i++) {
+		snprintf(path, sizeof path, "state/mail/%s", boxes[i]);
+		fuzz_mkdir(top, path);
+		snprintf(path, sizeof path, "state/mail/%s/Maildir", boxes[i]);
+		fuzz_mkdir(top, path);
+		snprintf(path, sizeof path, "state/mail/%s/Maildir/new", boxes[i]);
+		fuzz_mkdir(top, path);
+	}
+	fuzz_put(top, "state/mail/a.test/list/forward", "alice@a.test\nbob@a.test\n", 24);
+	fuzz_put(top, "state/mail/a.test/loop/forward", "loop@a.test\nloop2@a.test\n", 25);
+	fuzz_put(top, "state/mail/a.test/remote/forward", "x@elsewhere.test\n", 17);
+	setup.state = fuzz_opendir(top, "state");
+	setup.domains = fuzz_opendir(top, "domains");
+	CHECK(text_copy(conf.hostname, sizeof conf.hostname, "mx.test"));
+	CHECK(parse_address("alice@a.test", &conf.postmaster));
+	conf.size = setup.size = 1 << 20;
+	conf.recipients = 5;
+	conf.messages = 3;
+	conf.errors = 5;
+	conf.session = 300;
+	fuzz_catch_log();
+}
+
+/* Writes into the message file; closes it unless it is to be kept. */
+static void
+write_message(int fd, bool keep)
+{
+	CHECK(lseek(fd, 0, SEEK_SET) == 0 && write(fd, "Subject: y\n", 11) == 11);
+	if (!keep) {
+		CHECK(close(fd) == 0);
+		return;
+	}
+	if (message != -1)
+		CHECK(close(message) == 0);
+	message = fd;
+}
+
+/* An answer is in the form that base/boundary.h has for it. */
+static void
+check_answer(const struct packet *p, char verb, bool keep)
+{
+	uint64_t n;
+
+	CHECK(strchr("+>ouhraqpmSQfsle", p->letter) != NULL);
+	if (verb == VERB_BODY && p->letter == ANSWER_YES) {
+		CHECK(p->n == 1 && p->fd[0] != -1 && p->fd[1] == -1);
+		write_message(p->fd[0], keep);
+		return;
+	}
+	CHECK(p->fd[0] == -1);
+	if (p->letter == ANSWER_OUTCOMES) {
+		CHECK(verb == VERB_COMMIT && p->n == 2 && p->field[1][0] != '\0');
+		for (const char *c = p->field[1]; *c != '\0'; c++)
+			delivered += *c == ANSWER_YES;
+	} else if (verb == VERB_RECIPIENT && p->letter == ANSWER_YES) {
+		CHECK(p->n == 1 && parse_u64(p->field[0], setup.size, &n));
+	} else if (p->letter == ANSWER_MORE) {
+		CHECK((verb == VERB_VERIFY || verb == VERB_EXPAND) && p->n == 1);
+	} else {
+		CHECK(p->n == 0);
+	}
+}
+
+static void
+take_answers(char verb, bool keep)
+{
+	static struct packet p;
+	struct pollfd ready = { ours, POLLIN, 0 };
+
+	while (__real_poll(&ready, 1, 0) == 1 && packet_recv(ours, &p) == 1)
+		check_answer(&p, verb, keep);
+}
+
+static void
+send_raw(const char *buf, size_t len, unsigned fds)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(3 * sizeof(int))];
+	} control = { 0 };
+	const int descriptors[3] = { ours, ours, ours };
+	struct iovec iov;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	memcpy(&iov.iov_base, &buf, sizeof buf);
+	iov.iov_len = len;
+	if (fds > 0) {
+		struct cmsghdr *c;
+
+		msg.msg_control = control.space;
+		msg.msg_controllen = CMSG_SPACE(fds * sizeof(int));
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(fds * sizeof(int));
+		memcpy(CMSG_DATA(c), descriptors, fds * sizeof(int));
+	}
+	CHECK(sendmsg(ours, &msg, MSG_NOSIGNAL) == (ssize_t)len);
+}
+
+/* Sends the next line as a packet; false when there is none. */
+static bool
+send_next(char *verb, bool *keep)
+{
+	static char buf[2 * LIMIT_PACKET];
+	const uint8_t *lf;
+	size_t len;
+	unsigned flags;
+
+	if (end - next < 2)
+		return false;
+	flags = (unsigned)(*next++ - '0') & 31;
+	lf = memchr(next, '\n', (size_t)(end - next));
+	len = (size_t)((lf != NULL ? lf : end) - next);
+	if (len > LIMIT_PACKET)
+		len = LIMIT_PACKET;
+	memcpy(buf, next, len);
+	next += len + (lf != NULL && next + len == lf);
+	for (size_t i = 1; i < len; i++)
+		if (buf[i] == '|')
+			buf[i] = '\0';
+	*verb = buf[0];
+	*keep = (flags & 8) != 0;
+	if (len > 1 && !(flags & 1))
+		buf[len++] = '\0';
+	if (flags & 16) {
+		memset(buf + len, 0, sizeof buf - len);
+		len = LIMIT_PACKET + 1;
+	}
+	send_raw(buf, len, (flags & 4) != 0 ? 3 : (flags & 2) != 0);
+	return true;
+}
+
+int
+__wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	static char verb;
+	static bool keep;
+	int r;
+
+	CHECK(timeout > 0);
+	take_answers(verb, keep);
+	if (!send_next(&verb, &keep))
+		CHECK(shutdown(ours, SHUT_WR) == 0);
+	r = __real_poll(fds, n, 0);
+	CHECK(r == 1);
+	return r;
+}
+
+/* Every message is whole, and there are some just when an outcome said so. */
+static void
+check_mailboxes(void)
+{
+	char path[96], content[2048];
+	unsigned found = 0;
+
+	for (size_t i = 0; i < sizeof boxes / sizeof boxes[0]; i++) {
+		DIR *d;
+		int fd, file;
+
+		snprintf(path, sizeof path, "state/mail/%s/Maildir/new", boxes[i]);
+		fd = fuzz_opendir(top, path);
+		d = fdopendir(fd);
+		CHECK(d != NULL);
+		for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+			ssize_t n;
+
+			if (e->d_name[0] == '.')
+				continue;
+			file = openat(fd, e->d_name, O_RDONLY | O_CLOEXEC);
+			CHECK(file != -1);
+			n = read(file, content, sizeof content - 1);
+			CHECK(n > 0 && close(file) == 0);
+			content[n] = '\0';
+			CHECK(strncmp(content, "Return-Path: <", 14) == 0 &&
+			      strcmp(content + n - 12, "\nSubject: y\n") == 0);
+			found++;
+		}
+		CHECK(closedir(d) == 0);
+		(void)fuzz_empty(top, path);
+		snprintf(path, sizeof path, "state/mail/%s/Maildir/maildirsize", boxes[i]);
+		(void)unlinkat(top, path, 0); /* where the quota made one */
+	}
+	CHECK((found > 0) == (delivered > 0));
+	CHECK(fuzz_empty(top, "state/tmp") == 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int pair[2];
+	enum keeper_end how;
+	char none = '\0';
+
+	if (size == 0 || size > 8192)
+		return 0;
+	if (top == -1)
+		start();
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	CHECK(parse_ip("192.0.2.1", &setup.client));
+	setup.boundary = pair[0];
+	ours = pair[1];
+	setup.lmtp = data[0] & 1;
+	conf.vrfy = (data[0] & 2) != 0;
+	setup.may_relay = setup.always_relay = (data[0] & 4) != 0;
+	conf.proxies.n = conf.xclient.n = (data[0] & 8) != 0;
+	CHECK(parse_ip_net("192.0.2.1", &conf.proxies.net[0]));
+	CHECK(parse_ip_net("192.0.2.0/24", &conf.xclient.net[0]));
+	setup.submission = (data[0] & 16) != 0;
+	next = data + 1;
+	end = data + size;
+	delivered = 0;
+	how = keeper_run(&setup);
+	CHECK(how == KEEPER_DONE || how == KEEPER_MALFORMED);
+	take_answers(none, false);
+	if (message != -1)
+		CHECK(close(message) == 0);
+	message = -1;
+	CHECK(close(pair[0]) == 0 && close(pair[1]) == 0);
+	check_mailboxes();
+	fuzz_check_log();
+	return 0;
+}

@@ -1,0 +1,58 @@
+/*
+ * A whole session with the input as its client's octets: see dialogue.h. The first
+ * octet chooses the service: bit 0 LMTP, 1 VRFY on, 2 a greeting delay, 3 behind a
+ * proxy, 4 XCLIENT allowed. In the rest 0x01 stands for "until here, then
+ * wait for the session" and 0x02 for silence until the session's patience ends.
+ */
+#include "tests/fuzz/dialogue.h"
+
+static struct conf conf;
+
+static void
+choose(unsigned how, struct session_setup *setup)
+{
+	memset(&conf, 0, sizeof conf);
+	CHECK(text_copy(conf.hostname, sizeof conf.hostname, "mx.test"));
+	conf.size = 5000;
+	conf.recipients = 5;
+	conf.messages = 1000;
+	conf.errors = 20;
+	conf.received = 10;
+	conf.command = conf.data = 300;
+	conf.session = 7200;
+	conf.vrfy = (how & 2) != 0;
+	conf.greeting_delay = (how & 4) != 0 ? 5 : 0;
+	if (how & 8)
+		conf.proxies.n = parse_ip_net("192.0.2.1", &conf.proxies.net[0]);
+	if (how & 16)
+		conf.xclient.n = parse_ip_net("192.0.2.0/24", &conf.xclient.net[0]);
+	*setup = (struct session_setup){ .conf = &conf, .size = conf.size };
+	setup->lmtp = (how & 1) != 0;
+	CHECK(parse_ip("192.0.2.1", &setup->client));
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct session_setup setup;
+	const char *p = (const char *)data;
+	const char *end = p + size;
+
+	if (size == 0 || size > 64 * 1024)
+		return 0;
+	choose(data[0], &setup);
+	p++;
+	while (p < end && dialogue.n_pieces < DIALOGUE_PIECES - 2) {
+		const char *s = p;
+
+		while (p < end && *p != 1 && *p != 2)
+			p++;
+		if (p > s)
+			dialogue_add(s, (size_t)(p - s));
+		if (p < end && *p == 2)
+			dialogue_add(NULL, 0);
+		p += p < end;
+	}
+	dialogue_run(&setup);
+	return 0;
+}
