@@ -3,7 +3,7 @@
 # The tree is made once and kept in $cache.
 # shellcheck shell=sh disable=SC2154
 
-container_packages=systemd,python3,curl,ucspi-tcp,daemontools,xinetd
+container_packages=systemd,python3,curl,strace,ucspi-tcp,daemontools,xinetd
 
 # container_need SUITE: ends the suite with a skip where no container can be had.
 container_need() {

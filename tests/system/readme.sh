@@ -1,5 +1,5 @@
 #!/bin/sh
-# suite: timeout=400
+# suite: timeout=600
 # Runs the commands of README.md as they stand there, each way to install in a fresh
 # machine: a newcomer who copies them gets mail. Blocks are found by the comment
 # `tested: NAME` before them.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# suite: timeout=400
+# suite: timeout=600
 # The installed units under a real systemd in a container: postern-inetd.socket with
 # Accept=yes. The second boot withholds Landlock, as an old kernel would.
 . "$(dirname "$0")/lib.sh"
