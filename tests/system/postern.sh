@@ -1,5 +1,5 @@
 #!/bin/sh
-# suite: timeout=240
+# suite: timeout=400
 # The administrator's command, from outside: every command, what it refuses, what is on
 # disk afterwards, and what `check` finds. As an ordinary user and, by root, in a tree
 # with users of its own.
@@ -640,7 +640,7 @@ test_root() {
 	[ -d /proc/self/ns ] && unshare -m true 2>/dev/null || return 0
 	# Another mount below STATE: links into it fail, and check says so first.
 	t 1 'alice: it is on another filesystem' 'check finds a mailbox on another mount' unshare -m sh -c \
-		"mount --bind '$home' '$s/mail/here.test/alice' && exec '$tmp/bin/postern' -c '$tree/postern.conf' check"
+		"mount --bind '$s/mail/here.test/alice' '$s/mail/here.test/alice' && exec '$tmp/bin/postern' -c '$tree/postern.conf' check"
 	t 1 'tmp.*: .*filesystem' 'and tmp/ on another' unshare -m sh -c \
 		"mount -t tmpfs tmpfs '$s/tmp' && chown $KEEPER '$s/tmp' && exec '$tmp/bin/postern' -c '$tree/postern.conf' check"
 }
