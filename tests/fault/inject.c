@@ -163,7 +163,8 @@ on_exit_of_call(struct tracee *t, int64_t result)
 	if (t->override != NONE)
 		repair(t);
 	if (want.trace)
-		fprintf(report, "call %s %u %s %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64
+		fprintf(report,
+		        "call %s %u %s %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64
 		        " = %" PRId64 "\n",
 		        who_names[t->who], t->n, call_name(t->nr), t->args[0], t->args[1],
 		        t->args[2], t->args[3], result);
@@ -287,7 +288,8 @@ start(char **argv)
 	}
 	if (ptrace(PTRACE_SEIZE, pid, NULL,
 	           (void *)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC |
-	                    PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)) == -1)
+	                    PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+	                    PTRACE_O_TRACECLONE)) == -1)
 		fail("PTRACE_SEIZE");
 	(void)find_tracee(pid);
 	/* Syscall stops only begin with PTRACE_SYSCALL, so start from a stop. */
@@ -367,7 +369,7 @@ main(int argc, char **argv)
 		if (c == 't')
 			want.trace = true;
 		else if (c == 'r')
-			report_fd = atoi(optarg);
+			report_fd = (int)strtol(optarg, NULL, 10);
 		else if (c == 'a')
 			parse_rule(optarg);
 		else

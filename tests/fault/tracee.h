@@ -25,12 +25,12 @@ enum override { NONE, RESULT, COUNT, AGAIN };
 struct tracee {
 	pid_t pid;
 	enum who who;
-	unsigned n;              /* system calls begun */
+	unsigned n; /* system calls begun */
 	bool in_call;
 	bool kill_after;
-	enum override override;  /* what on_exit() has to put right */
+	enum override override; /* what on_exit() has to put right */
 	int64_t result;
-	uint64_t saved;          /* the argument that on_entry() changed */
+	uint64_t saved; /* the argument that on_entry() changed */
 	uint64_t nr, args[6];
 	struct user_regs_struct regs; /* at the entry of a call to be made again */
 };
@@ -83,7 +83,8 @@ set_regs(pid_t pid, struct user_regs_struct *regs)
 {
 	struct iovec iov = { regs, sizeof *regs };
 
-	if (ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &iov) == -1 && errno != ESRCH)
+	if (ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &iov) == -1 &&
+	    errno != ESRCH)
 		fail("PTRACE_SETREGSET");
 }
 

@@ -41,7 +41,8 @@ test_order(void)
 			}
 			if (verbs[v].answer != 0 && hear() != verbs[v].answer)
 				TEST(false, "%s: answered by '%c'", name, answer_text[0]);
-			finish(KEEPER_DONE, verbs[v].packet[0] == 'l', "", s == COMMITTED, name);
+			finish(KEEPER_DONE, verbs[v].packet[0] == 'l', "", s == COMMITTED,
+			       name);
 		}
 }
 
@@ -49,17 +50,20 @@ test_order(void)
 static void
 test_counts(void)
 {
-	static const enum state when[] = { FRESH, BEGUN, GIVEN, OPEN, BEGUN, FRESH, FRESH, FRESH };
+	static const enum state when[] = { FRESH, BEGUN, GIVEN, OPEN,
+		                           BEGUN, FRESH, FRESH, FRESH };
+	static const int by[] = { -1, 1, LIMIT_PACKET_FIELDS, LIMIT_PACKET_FIELDS + 1 };
 	char packet[LIMIT_PACKET];
 	char name[80];
 
 	for (size_t v = 0; v < LENGTH(when); v++) {
 		size_t len = verbs[v].len;
 
-		for (int more = -1; more < 17; more += more > 0 ? 15 : 1) {
+		for (size_t j = 0; j < LENGTH(by); j++) {
+			int more = by[j];
 			size_t n = len;
 
-			if (more == 0 || (more == -1 && len == 1))
+			if (more == -1 && len == 1)
 				continue;
 			memcpy(packet, verbs[v].packet, len);
 			for (int i = 0; i < more; i++) {
@@ -69,7 +73,8 @@ test_counts(void)
 			if (more == -1)
 				for (n--; n > 1 && packet[n - 1] != '\0';)
 					n--;
-			snprintf(name, sizeof name, "count: '%c' with %+d fields", packet[0], more);
+			snprintf(name, sizeof name, "count: '%c' with %+d fields",
+			         packet[0], more);
 			reach(when[v]);
 			MUST(send_with(packet, n, -1, 0));
 			refused(0, name);
@@ -95,7 +100,8 @@ test_forms(void)
 
 		memcpy(giant, "balice", 6);
 		giant[lengths[i] - 1] = '\0';
-		snprintf(name, sizeof name, "form: one field, %zu octets in all", lengths[i]);
+		snprintf(name, sizeof name, "form: one field, %zu octets in all",
+		         lengths[i]);
 		reach(FRESH);
 		MUST(send_with(giant, lengths[i], -1, 0));
 		refused(0, name);
@@ -132,7 +138,8 @@ test_letters(void)
 static void
 test_descriptors(void)
 {
-	static const enum state when[] = { FRESH, BEGUN, GIVEN, OPEN, OPEN, FRESH, FRESH, FRESH };
+	static const enum state when[] = { FRESH, BEGUN, GIVEN, OPEN,
+		                           OPEN,  FRESH, FRESH, FRESH };
 	char name[80];
 
 	for (size_t v = 0; v < LENGTH(when); v++)
@@ -202,7 +209,8 @@ test_file(void)
 	MUST(pwrite(body, "Return-Path: <forged@x>\n\nwhole\n", 31, 0) == 31);
 	drop_body();
 	TEST(ask(P("c")) == ANSWER_OUTCOMES && answer_len > 2 &&
-	     answer_text[answer_len - 2] == ANSWER_YES, "file: pwrite at 0 is an append too");
+	             answer_text[answer_len - 2] == ANSWER_YES,
+	     "file: pwrite at 0 is an append too");
 	/* take_mail() wants the keeper's Return-Path before it. */
 	finish(KEEPER_DONE, 0, "delivered", 1, "file: the trace lines stay first");
 
@@ -235,13 +243,15 @@ test_floods(void)
 	reach(FRESH);
 	for (n = 0; n < 10 && ask(P(BEGIN)) == ANSWER_YES; n++)
 		MUST(send_with(P("a"), -1, 0));
-	TEST(n == MESSAGES && answer_text[0] == ANSWER_TOO_MANY, "messages: %d and no more", n);
+	TEST(n == MESSAGES && answer_text[0] == ANSWER_TOO_MANY, "messages: %d and no more",
+	     n);
 	finish(KEEPER_DONE, 0, "", 0, "messages: counted when they are aborted");
 
 	reach(BEGUN);
 	for (n = 0; n < 200 && ask(P(RECIPIENT)) == ANSWER_YES;)
 		n++;
-	TEST(n == RECIPIENTS && answer_text[0] == ANSWER_TOO_MANY, "recipients: %d and no more", n);
+	TEST(n == RECIPIENTS && answer_text[0] == ANSWER_TOO_MANY,
+	     "recipients: %d and no more", n);
 	finish(KEEPER_DONE, 1, "refused", 0, "recipients: one line for the last");
 }
 

@@ -94,8 +94,8 @@ test_begins(void)
 		                                              begins[i].size;
 
 		snprintf(name, sizeof name, "begin %zu: %s", i, show(what));
-		begin_with(begins[i].helo, begins[i].local, begins[i].domain, begins[i].flags,
-		           begins[i].size, name);
+		begin_with(begins[i].helo, begins[i].local, begins[i].domain,
+		           begins[i].flags, begins[i].size, name);
 	}
 	for (size_t i = 0; i < LENGTH(giants); i++) {
 		char *giant = repeat('a', giants[i]);

@@ -22,14 +22,14 @@
 
 /* A packet as a string, its fields ended by \0, and its length. */
 #define P(s) s, sizeof(s) - 1
-#define BEGIN "bclient.test\0a\0client.test\0E\0" "0\0"
+#define BEGIN "bclient.test\0a\0client.test\0E\0\60\0" /* \60: the digit 0 */
 #define RECIPIENT "ralice\0here.test\0"
 
-static int dir;        /* the scratch directory: postern.conf, domains/, state/ */
+static int dir; /* the scratch directory: postern.conf, domains/, state/ */
 static struct conf conf;
-static int sock;       /* the session's end of the boundary */
-static int body;       /* the message file, once we have it */
-static int log_fd;     /* the keeper's fd 2 */
+static int sock;   /* the session's end of the boundary */
+static int body;   /* the message file, once we have it */
+static int log_fd; /* the keeper's fd 2 */
 static pid_t keeper;
 static char answer_text[LIMIT_PACKET + 1];
 static size_t answer_len;
@@ -64,7 +64,7 @@ be_keeper(int boundary)
 	log_open("keeper");
 	if (setup.state == -1 || setup.domains == -1 || keeper_confine(&setup) == -1)
 		_exit(99);
-	_exit(keeper_run(&setup));
+	_exit((int)keeper_run(&setup));
 }
 
 static void
@@ -124,7 +124,9 @@ hear(void)
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iov = { answer_text, sizeof answer_text - 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = { .msg_iov = &iov,
+		              .msg_iovlen = 1,
+		              .msg_control = &control,
 		              .msg_controllen = sizeof control };
 	ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
@@ -176,7 +178,8 @@ reach(enum state state)
 static int
 take_mail(void)
 {
-	int new = openat(dir, "state/mail/here.test/alice/Maildir/new", O_RDONLY | O_DIRECTORY);
+	int new = openat(dir, "state/mail/here.test/alice/Maildir/new",
+	                 O_RDONLY | O_DIRECTORY);
 	DIR *d = new != -1 ? fdopendir(new) : NULL;
 	int n = 0;
 
@@ -205,7 +208,8 @@ static bool
 is_clean(void)
 {
 	return count_in(dir, "state/tmp") == 0 && count_in(dir, "state") == 3 &&
-	       count_in(dir, "state/mail") == 2 && count_in(dir, "state/mail/here.test") == 2 &&
+	       count_in(dir, "state/mail") == 2 &&
+	       count_in(dir, "state/mail/here.test") == 2 &&
 	       count_in(dir, "state/mail/here.test/bob") == 0 &&
 	       count_in(dir, "state/mail/evil") == 0 && count_in(dir, "state/evil") == 0 &&
 	       count_in(dir, ".") == 3;
@@ -252,14 +256,15 @@ finish(enum keeper_end end, int lines, const char *event, int mails, const char 
 	got_mails = take_mail();
 	while (n > 1 && log[n - 2] != '\n')
 		n--;
-	said = *event == '\0' || strncmp(log + (n > 0 ? n - 1 : 0), want, strlen(want)) == 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == (int)end && got_lines == lines + mails &&
-	    said && got_mails == mails && is_clean())
+	said = *event == '\0' ||
+	       strncmp(log + (n > 0 ? n - 1 : 0), want, strlen(want)) == 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == (int)end &&
+	    got_lines == lines + mails && said && got_mails == mails && is_clean())
 		TEST(true, "%s", name);
 	else
-		TEST(false, "%s: wait status %x, %d log lines (last: %s), %d messages, %s", name,
-		     (unsigned)status, got_lines, show(log + (n > 0 ? n - 1 : 0)), got_mails,
-		     is_clean() ? "clean" : "files left");
+		TEST(false, "%s: wait status %x, %d log lines (last: %s), %d messages, %s",
+		     name, (unsigned)status, got_lines, show(log + (n > 0 ? n - 1 : 0)),
+		     got_mails, is_clean() ? "clean" : "files left");
 }
 
 /* The usual end: cut off at once, one line, no file of this transaction. */
