@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/sandbox.h"
+#include "base/wipe.h"
 #include "front/front.h"
 #include "front/listen.h"
 #include "keeper/keeper.h"
@@ -462,6 +463,7 @@ run_session(void)
 		(void)close(j.boundary);
 		if (left == 1)
 			return;
+		wipe_stack();
 		packet_start(&ready, FRONT_READY);
 		if (packet_send(NURSERY_QUEUE, &ready, -1) == -1)
 			return;
@@ -486,13 +488,32 @@ see_off(const struct job *j, enum keeper_end end)
 	(void)close(j->conn);
 }
 
+/* One session. Not inlined: what it leaves on the stack is to be wiped after it. */
+static __attribute__((noinline)) enum keeper_end
+keep(struct keeper_setup *setup, const struct job *j)
+{
+	static const struct timeval wait = { LEAVE_MS / 1000, 0 };
+	time_t start = time(NULL);
+	enum keeper_end end;
+
+	set_log_context(j->session_id, &j->client);
+	setup->boundary = j->boundary;
+	setup->client = j->client;
+	setup->session_id = j->session_id;
+	set_up_keeper(setup, j->service);
+	(void)setsockopt(j->boundary, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+	end = keeper_run(setup);
+	see_off(j, end);
+	log_end(start);
+	log_context("", "");
+	return end;
+}
+
 static void
 run_keeper(int control)
 {
-	static const struct timeval wait = { LEAVE_MS / 1000, 0 };
+	static struct packet done;
 	struct keeper_setup setup = { 0 };
-	enum keeper_end end;
-	struct packet done;
 	struct job j;
 
 	/* A stop is the front's to give: a terminal tells the whole group. */
@@ -506,18 +527,9 @@ run_keeper(int control)
 	if (!become_keeper_user(find_keeper_user(setup.state)) || !confine_keeper(&setup))
 		return;
 	while (job_recv(control, &j) == 1) {
-		time_t start = time(NULL);
+		enum keeper_end end = keep(&setup, &j);
 
-		set_log_context(j.session_id, &j.client);
-		setup.boundary = j.boundary;
-		setup.client = j.client;
-		setup.session_id = j.session_id;
-		set_up_keeper(&setup, j.service);
-		(void)setsockopt(j.boundary, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
-		end = keeper_run(&setup);
-		see_off(&j, end);
-		log_end(start);
-		log_context("", "");
+		wipe_stack();
 		if (end != KEEPER_DONE)
 			return; /* what was sent there may not be all it did */
 		packet_start(&done, FRONT_DONE);

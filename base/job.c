@@ -33,6 +33,7 @@ job_send(int sock, const struct job *j)
 	static struct packet p; /* 4 KiB that no stack needs to hold */
 	char client[64];
 	struct text t;
+	int r;
 
 	text_init(&t, client, sizeof client);
 	if (j->client.known)
@@ -40,7 +41,9 @@ job_send(int sock, const struct job *j)
 	packet_start(&p, (char)j->service);
 	packet_add(&p, client);
 	packet_add(&p, j->session_id);
-	return packet_send_pair(sock, &p, j->boundary, j->conn);
+	r = packet_send_pair(sock, &p, j->boundary, j->conn);
+	explicit_bzero(p.buf, p.len); /* the next fork inherits it */
+	return r;
 }
 
 int
@@ -60,6 +63,7 @@ job_recv(int sock, struct job *j)
 		errno = EBADMSG;
 		return -1;
 	}
+	explicit_bzero(p.buf, p.len); /* the next client is another one */
 	j->service = (enum service)(unsigned char)p.letter;
 	j->boundary = p.fd[0];
 	j->conn = p.fd[1];

@@ -221,6 +221,8 @@ do_verify(struct keeper *k)
 		return false;
 	k->scratch.n_destinations = k->scratch.n_links = 0;
 	answer = resolve_recipient(&k->resolver, &a, 0, &k->scratch, &limit);
+	explicit_bzero(k->scratch.destinations,
+	               k->scratch.n_destinations * sizeof k->scratch.destinations[0]);
 	/* A full mailbox is one all the same. */
 	if (answer != ANSWER_YES && answer != ANSWER_FULL)
 		return say(k, answer);
@@ -412,5 +414,6 @@ keeper_run(const struct keeper_setup *setup)
 	end = answer_session(k);
 	transaction_close(&k->transaction);
 	explicit_bzero(k->in.buf, sizeof k->in.buf);
+	explicit_bzero(k->out.buf, sizeof k->out.buf);
 	return end;
 }

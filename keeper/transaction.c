@@ -35,6 +35,7 @@ transaction_end(struct transaction *t)
 	message_discard(&t->message);
 	/* A pooled keeper's next client is another one. */
 	explicit_bzero(&t->from, sizeof t->from);
+	explicit_bzero(t->id, sizeof t->id);
 	explicit_bzero(t->recipients, t->n_recipients * sizeof t->recipients[0]);
 	explicit_bzero(t->targets.destinations,
 	               t->targets.n_destinations * sizeof t->targets.destinations[0]);
