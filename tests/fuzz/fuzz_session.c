@@ -1,8 +1,10 @@
 /*
  * A whole session with the input as its client's octets: see dialogue.h. The first
  * octet chooses the service: bit 0 LMTP, 1 VRFY on, 2 a greeting delay, 3 behind a
- * proxy, 4 XCLIENT allowed. In the rest 0x01 stands for "until here, then
- * wait for the session" and 0x02 for silence until the session's patience ends.
+ * proxy, 4 XCLIENT allowed, 5 a session shorter than its patience, 6 wiped at the end,
+ * 7 run twice: in a process that serves several clients nothing may be left of the
+ * one before. In the rest 0x01 stands for "until here, then wait for the session" and
+ * 0x02 for silence until the session's patience ends.
  */
 #include "tests/fuzz/dialogue.h"
 
@@ -19,7 +21,7 @@ choose(unsigned how, struct session_setup *setup)
 	conf.errors = 20;
 	conf.received = 10;
 	conf.command = conf.data = 300;
-	conf.session = 7200;
+	conf.session = (how & 32) != 0 ? 100 : 7200;
 	conf.vrfy = (how & 2) != 0;
 	conf.greeting_delay = (how & 4) != 0 ? 5 : 0;
 	if (how & 8)
@@ -28,20 +30,13 @@ choose(unsigned how, struct session_setup *setup)
 		conf.xclient.n = parse_ip_net("192.0.2.0/24", &conf.xclient.net[0]);
 	*setup = (struct session_setup){ .conf = &conf, .size = conf.size };
 	setup->lmtp = (how & 1) != 0;
+	setup->wipe = (how & 64) != 0;
 	CHECK(parse_ip("192.0.2.1", &setup->client));
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+run(const struct session_setup *setup, const char *p, const char *end)
 {
-	struct session_setup setup;
-	const char *p = (const char *)data;
-	const char *end = p + size;
-
-	if (size == 0 || size > 64 * 1024)
-		return 0;
-	choose(data[0], &setup);
-	p++;
 	while (p < end && dialogue.n_pieces < DIALOGUE_PIECES - 2) {
 		const char *s = p;
 
@@ -53,6 +48,27 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			dialogue_add(NULL, 0);
 		p += p < end;
 	}
-	dialogue_run(&setup);
+	dialogue_run(setup);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *p = (const char *)data;
+	struct session_setup setup;
+	size_t len;
+	char *said;
+
+	if (size == 0 || size > 64 * 1024)
+		return 0;
+	choose(data[0], &setup);
+	run(&setup, p + 1, p + size);
+	if (!(data[0] & 128))
+		return 0;
+	len = dialogue.output_len;
+	said = fuzz_string((const uint8_t *)dialogue.output, len);
+	run(&setup, p + 1, p + size);
+	CHECK(dialogue.output_len == len && memcmp(dialogue.output, said, len) == 0);
+	free(said);
 	return 0;
 }
