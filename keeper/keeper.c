@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -372,6 +373,7 @@ answer_session(struct keeper *k)
 int
 keeper_confine(const struct keeper_setup *setup)
 {
+	(void)signal(SIGIO, SIG_IGN); /* of message_seal()'s lease; a valid signal */
 	if (sandbox_no_new_privs() == -1)
 		return -1;
 	return sandbox_landlock_files(setup->state, setup->domains);

@@ -114,6 +114,10 @@ message_seal(struct message *m, uint64_t *size)
 	if (m->fd != -1)
 		(void)close(m->fd); /* fsync on read_fd tells what close would */
 	m->fd = -1;
+	/*
+	 * Granted only when no writer is left; held until the file is discarded. Who
+	 * opens it to write before that waits for us and sends SIGIO, which is ignored.
+	 */
 	if (fcntl(m->read_fd, F_SETLEASE, F_RDLCK) == -1 || fstat(m->read_fd, &st) == -1)
 		return -1;
 	*size = (uint64_t)st.st_size;

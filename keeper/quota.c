@@ -58,29 +58,35 @@ message_size(int dir, const char *name)
 	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_size : 0;
 }
 
-/* Adds up new/ or cur/ of one folder. A folder that is not there counts nothing. */
-static void
+/* A directory to read, beneath dir; one that is not there is no error: *d is NULL. */
+static bool
+open_folder(DIR **d, int dir, const char *path)
+{
+	int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	*d = fd != -1 ? fdopendir(fd) : NULL;
+	if (*d != NULL)
+		return true;
+	if (fd != -1)
+		(void)close(fd); /* only read */
+	return fd == -1 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
+}
+
+/* Adds up new/ or cur/ of one folder; false when it could not be read. */
+static bool
 count_directory(int maildir, const char *folder, const char *sub, struct usage *u)
 {
 	char path[LIMIT_NAME + 8];
 	struct dirent *e;
 	struct text t;
 	DIR *d;
-	int fd;
 
 	text_init(&t, path, sizeof path);
 	text_add(&t, folder);
 	text_add(&t, sub);
-	if (!text_ok(&t))
-		return;
-	fd = openat(maildir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	d = fd != -1 ? fdopendir(fd) : NULL;
-	if (d == NULL) {
-		if (fd != -1)
-			(void)close(fd); /* only read */
-		return;
-	}
-	while ((e = readdir(d)) != NULL) {
+	if (!open_folder(&d, maildir, path))
+		return false;
+	while (d != NULL && (e = readdir(d)) != NULL) {
 		const char *flags = strstr(e->d_name, ":2,");
 
 		/* Maildir++: what is trashed does not count. */
@@ -89,32 +95,32 @@ count_directory(int maildir, const char *folder, const char *sub, struct usage *
 		u->octets += message_size(dirfd(d), e->d_name);
 		u->messages++;
 	}
-	(void)closedir(d);
+	if (d != NULL)
+		(void)closedir(d);
+	return text_ok(&t);
 }
 
 /* Every folder of the Maildir: itself, and ".Name" but the trash. */
-static void
+static bool
 count_maildir(int maildir, struct usage *u)
 {
-	int fd = openat(maildir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
 	struct dirent *e;
+	bool whole = true;
+	DIR *d;
 
 	*u = (struct usage){ 0 };
-	if (d == NULL) {
-		if (fd != -1)
-			(void)close(fd); /* only read */
-		return;
-	}
+	if (!open_folder(&d, maildir, ".") || d == NULL)
+		return false;
 	while ((e = readdir(d)) != NULL) {
 		const char *name = e->d_name;
 
 		if (name[0] != '.' || strcmp(name, "..") == 0 || strcmp(name, ".Trash") == 0)
 			continue;
-		count_directory(maildir, name, "/new", u);
-		count_directory(maildir, name, "/cur", u);
+		whole &= count_directory(maildir, name, "/new", u);
+		whole &= count_directory(maildir, name, "/cur", u);
 	}
 	(void)closedir(d);
+	return whole;
 }
 
 static void
@@ -135,7 +141,10 @@ recount(int maildir, const struct domain *d, struct usage *u)
 	struct text t, n;
 	int fd;
 
-	count_maildir(maildir, u);
+	if (!count_maildir(maildir, u)) {
+		log_error("count a Maildir for its quota", errno);
+		return; /* too small a number must not stay */
+	}
 	text_init(&t, content, sizeof content);
 	quota_line(&t, d);
 	usage_line(&t, u);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -68,12 +69,14 @@ static int
 find_mailbox(const struct resolver *r, const char *path)
 {
 	int fd = mailbox_open(r->state, path, "", O_PATH | O_DIRECTORY);
+	struct stat st;
 
 	if (fd != -1) {
 		(void)close(fd); /* nothing was written */
 		return 1;
 	}
-	if (errno == ENOENT)
+	/* With mail/ itself gone (not mounted?) nobody is unknown for good. */
+	if (errno == ENOENT && fstatat(r->state, "mail", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
 	(void)report_mailbox(path, errno);
 	return -1;
