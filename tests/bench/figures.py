@@ -5,7 +5,8 @@ import re
 import subprocess
 
 import servers
-from servers import Accept, Greet, Missing, Notqmail, OpenSMTPD, Postern, Postfix, tool
+from servers import (Accept, Greet, Listening, Missing, Notqmail, OpenSMTPD, Postern,
+                     Postfix, Reusing, tool)
 
 Column = collections.namedtuple("Column", "key title unit")
 RATE = Column("rate", "rate", "/s")
@@ -72,11 +73,11 @@ class Hello(Figure):
     title = "Connect, EHLO, QUIT"
     about = ("10 clients, no message. `greet only` is the least that can run under "
              "tcpserver; `accept, fork, greet` needs no tcpserver and no exec.")
-    servers = (Postern, Greet, Notqmail, Accept, OpenSMTPD, Postfix)
+    servers = (Postern, Greet, Notqmail, Listening, Accept, Reusing, OpenSMTPD, Postfix)
     columns = (RATE, CPU, Column("banner_ms", "to the banner", "ms"))
 
     def once(self, server):
-        quick = isinstance(server, (Accept, Postfix))
+        quick = isinstance(server, (Accept, Listening, Postfix))
         return load(server, "-h", "-c", 10, "-n", self.count(3000 if quick else 1000))
 
 
@@ -84,7 +85,7 @@ class Banner(Figure):
     name = "banner"
     title = "Connect to banner, one client"
     about = "One connection after the other; the median and the 99th percentile."
-    servers = (Postern, Greet, Notqmail, Accept, OpenSMTPD, Postfix)
+    servers = (Postern, Greet, Notqmail, Listening, Accept, Reusing, OpenSMTPD, Postfix)
     columns = (Column("banner_ms", "median", "ms"), Column("banner_p99", "p99", "ms"))
 
     def once(self, server):
@@ -108,7 +109,7 @@ class Deliver(Figure):
     title = "Delivered messages, a new connection each"
     about = ("4 KiB, 10 clients, one mailbox, timed until the last message is in new/; "
              "the peers with their packaged durability.")
-    servers = (Postern, Notqmail, OpenSMTPD, Postfix, Sink)
+    servers = (Postern, Listening, Reusing, Notqmail, OpenSMTPD, Postfix, Sink)
     columns = (RATE, CPU, Column("session_ms", "session", "ms"))
     each = 1
     messages = 600
@@ -138,7 +139,7 @@ class Big(Figure):
     name = "big"
     title = "One message of 25 MB by DATA"
     about = "One client; from the first octet of the data to the reply after it."
-    servers = (Postern, OpenSMTPD, Postfix, Notqmail, Drain)
+    servers = (Postern, Listening, OpenSMTPD, Postfix, Notqmail, Drain)
     columns = (Column("mbps", "rate", "MB/s"),)
     options = ()
 
@@ -157,7 +158,7 @@ class BigBdat(Big):
     title = "One message of 25 MB by BDAT"
     about = Big.about + " Servers without CHUNKING get DATA."
     options = ("-b",)
-    servers = (Postern, OpenSMTPD, Postfix, Drain)
+    servers = (Postern, Listening, OpenSMTPD, Postfix, Drain)
 
 
 class Sized(Figure):
@@ -359,21 +360,25 @@ class Memory(Figure):
     title = "Memory of an idle session"
     about = ("200 clients that have said EHLO: private memory of all processes that came "
              "with them, a session.")
-    servers = (Postern, Greet, Notqmail, OpenSMTPD, Postfix)
+    servers = (Postern, Listening, Notqmail, OpenSMTPD, Postfix)
     columns = (Column("kib", "private", "KiB"), Column("processes", "processes", ""))
 
     def once(self, server):
-        before = server.group.private_kib()
+        # Before the first session: what a server keeps for later ones counts too.
+        if not hasattr(server, "before"):
+            server.before = server.group.private_kib()
+        before = server.before
         if before is None:
-            raise Missing("memory: no control group can be made here")
+            raise Missing("no control group can be made here")
         idle = subprocess.Popen([tool("load"), "-p", server.port, "-i", "-c", "200"],
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, text=True)
         line = idle.stdout.readline()
         after = server.group.private_kib()
         idle.communicate("")
         servers.time.sleep(1)
         if "ready=200 " not in line:
-            raise Missing("memory: %s: %s" % (server.name, line.strip()))
+            raise Missing("%s: %s" % (server.name, line.strip()))
         return {"kib": (after[0] - before[0]) / 200,
                 "processes": (after[1] - before[1]) / 200}
 

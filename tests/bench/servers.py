@@ -135,8 +135,9 @@ class Server:
         if is_root():
             command = ["unshare", "--mount", "--propagation", "private", "--pid",
                        "--fork", "--kill-child"] + command
+        if shutil.which("setpriv"):      # whatever ends us ends the server
+            command = ["setpriv", "--pdeathsig", "KILL"] + command
         self.log = open(os.path.join(self.dir, "log"), "a")
-        # Root may lack nothing here, so that no peer starts with a limit of ours.
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             start_new_session=True, preexec_fn=self.group.enter,
@@ -199,6 +200,7 @@ class Accept(Server):
 class Postern(Server):
     name = "postern"
     bdat = True
+    keys = ""            # more global keys of postern.conf
 
     def setup(self):
         need(shutil.which("tcpserver"), "tcpserver is not installed (ucspi-tcp)")
@@ -207,7 +209,10 @@ class Postern(Server):
         self.state = os.path.join(self.dir, "state")
         self.conf = os.path.join(self.dir, "postern.conf")
         write(self.conf, "hostname = bench.test\nstate = state\nsize = 200M\n"
-              "[limits]\nrecipients = 200\nmessages = 1000000\n")
+              + self.keys + "[limits]\nrecipients = 200\nmessages = 1000000\n"
+              # No client is turned away: it is one host that plays all of them.
+              "connections = %s\nconnections-per-source = %s\nrate = 0\n" % (
+                  CONNECTIONS, CONNECTIONS))
         write(os.path.join(self.dir, "domains/bench.test.conf"), "deliver = maildir\n")
         make_dirs(self.state, *(os.path.join(self.state, d) for d in (
             "auth", "mail", "mail/bench.test", "tmp", "spool", "partial")), uid=UID)
@@ -227,6 +232,19 @@ class Postern(Server):
 
     def script(self):
         return tcpserver(self, "%s -c %s" % (self.smtpd, self.conf))
+
+
+class Listening(Postern):
+    """The listening entrance: no tcpserver, no exec, a fresh session process each."""
+    name = "postern -L"
+
+    def script(self):
+        return "exec %s -c %s -L 127.0.0.1:%s\n" % (self.smtpd, self.conf, self.port)
+
+
+class Reusing(Listening):
+    name = "postern -L, reuse"
+    keys = "session-reuse = 100\n"
 
 
 class Notqmail(Server):
@@ -257,8 +275,9 @@ class Notqmail(Server):
         qmail = self.prefix + "/bin/"
         return (binds + qmail + "qmail-newu\n" +
                 "PATH=%s:$PATH %sqmail-start ./Maildir/ &\n" % (qmail, qmail) +
-                "exec tcpserver -HRl0 -c %s -b 512 -u `id -u qmaild` -g `id -g qmaild` "
-                "127.0.0.1 %s %sqmail-smtpd\n" % (CONNECTIONS, self.port, qmail))
+                # No exec: a change of uid would forget the signal at our death.
+                "tcpserver -HRl0 -c %s -b 512 -u `id -u qmaild` -g `id -g qmaild` "
+                "127.0.0.1 %s %sqmail-smtpd & wait\n" % (CONNECTIONS, self.port, qmail))
 
 
 class Packaged(Server):
@@ -317,7 +336,7 @@ class Postfix(Packaged):
         return (chroot + "postconf -e myhostname=bench.test mydestination=bench.test "
                 "inet_interfaces=loopback-only inet_protocols=ipv4 home_mailbox=Maildir/ "
                 "mailbox_command= message_size_limit=200000000 mailbox_size_limit=0 "
-                "alias_maps= alias_database= relayhost=\n"
+                "alias_maps= alias_database= relayhost= default_process_limit=300\n"
                 + chroot + "postfix check\n"
                 + "exec " + chroot + "postfix start-fg\n")
 
