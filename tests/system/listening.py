@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import resource
+import select
 import signal
 import socket
 import struct
@@ -282,14 +283,19 @@ class Front:
         return Client(self.address, **more)
 
     def is_calm(self):
-        """Every connection has ended: only waiting sessions are left."""
-        return len(self.sessions()) <= SPARES + 1
+        """Every connection has ended: only waiting sessions are left. More of them are
+        ordered when half are taken."""
+        return SPARES // 2 < len(self.sessions()) <= SPARES + 1
 
     def wait_calm(self):
         try:
             wait_for(self.is_calm, "")
         except Bad:
             raise Bad("sessions are left: %s" % self.sessions()) from None
+
+    def wait_ends(self, count):
+        """So many connections have ended, which frees their places."""
+        wait_for(lambda: self.log().count("event=end") >= count, "ends are not logged")
 
     def check_serves(self):
         """One message goes in."""
@@ -360,6 +366,11 @@ class Client:
         at = re.match(rb"(?:\d{3}-[^\n]*\n)*\d{3} [^\n]*\n", self.received).end()
         text, self.received = self.received[:at], self.received[at:]
         return text.decode("utf-8", "replace")
+
+    def has_input(self):
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(self.received or poll.poll(0))
 
     def rest(self):
         """All that comes up to the end of the connection."""
