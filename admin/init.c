@@ -115,7 +115,10 @@ write_conf(const struct plan *p, int dir)
 	             "#greeting-delay = 0\n\n"
 	             "[limits]\n# Recipients of a message, messages of a session, refused "
 	             "commands of a session,\n# Received lines of a message.\n"
-	             "#recipients = 100\n#messages = 1000\n#errors = 20\n#received = 100\n\n"
+	             "#recipients = 100\n#messages = 1000\n#errors = 20\n#received = 100\n"
+	             "# Where smtpd listens itself: connections at once, of all and of one "
+	             "address,\n# and new ones of an address in a minute (0: any number).\n"
+	             "#connections = 500\n#connections-per-source = 50\n#rate = 0\n\n"
 	             "[timeouts]\n#command = 5m\n#data = 5m\n#session = 2h\n");
 	if (!text_ok(&t))
 		return say_refused("a value is too long for postern.conf");

@@ -13,8 +13,10 @@
 #include "base/ip.h"
 #include "base/limits.h"
 
-#define CONF_DEFAULT_FILE "/etc/postern/postern.conf"
-#define CONF_DEFAULT_STATE "/var/lib/postern"
+#ifndef LOCALSTATEDIR /* of the Makefile; a fuzzer does not care */
+#define LOCALSTATEDIR "/var"
+#endif
+#define CONF_DEFAULT_STATE LOCALSTATEDIR "/lib/postern"
 
 struct conf {
 	char file[LIMIT_FILE];          /* as given */

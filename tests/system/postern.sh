@@ -197,6 +197,8 @@ test_init() {
 	tree=$home/t2
 	t 0 'No findings' 'without findings' postern check
 	is 'smtpd delivers to <postmaster>' deliver postmaster
+	sed -i 's/^#\([a-z-]* =\)/\1/' "$tree/postern.conf" "$tree/domains/here.test.conf"
+	t 0 'No findings' 'the commented keys are good as they are' postern check
 	t 0 "'$home/it.s \$x/postern.conf'" 'odd paths are quoted' init "$home/it.s \$x" $names
 	tree=$home/t
 }
