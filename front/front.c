@@ -478,6 +478,9 @@ stop(struct front *f)
 	nursery_stop(&f->nursery);
 	f->deadline = clock_ms() + (int64_t)f->conf->stop * 1000;
 	set_accepting(f, false);
+	/* Refused at once, or the service manager's, who has them too: nobody waits for us. */
+	for (unsigned i = 0; i < f->setup->listeners->n; i++)
+		(void)close(f->setup->listeners->at[i].fd);
 	if (f->held != -1)
 		end_waiting(f, f->held);
 	f->held = -1;

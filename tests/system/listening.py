@@ -72,10 +72,10 @@ def run_cases():
         try:
             skipped = function()
             print("skip %s: %s" % (name, skipped) if skipped else "ok " + name, flush=True)
-        except Exception as e:  # one case's accident must not hide the others
+        except Exception as e:  # noqa: BLE001, one case's accident must not hide the others
             print("not ok %s: %s" % (name, str(e).replace("\n", " ")[:600] or repr(e)))
-            sys.stdout.write(re.sub(r"^", "    ", traceback.format_exc(), flags=re.M)
-                             .rstrip(" "))
+            for entry in traceback.extract_tb(e.__traceback__)[1:]:
+                print("    %s:%d: %s" % (os.path.basename(entry[0]), entry[1], entry[3]))
             sys.stdout.flush()
 
 
@@ -410,20 +410,23 @@ class Client:
 
     def their_inode(self):
         """The other end of this TCP connection, in the form of /proc/PID/fd."""
-        def in_hex(address):
+        def in_hex(address, mapped):
             host = socket.inet_pton(self.sock.family, address[0])
-            if len(host) == 4:
+            if mapped:
                 host = b"\0" * 10 + b"\xff\xff" + host
-            words = struct.unpack("=4I", host)
-            return "%08X%08X%08X%08X:%04X" % (*words, address[1])
+            words = struct.unpack("=%dI" % (len(host) // 4), host)
+            return "%08X" * len(words) % words + ":%04X" % address[1]
 
-        wanted = [in_hex(self.sock.getpeername()), in_hex(self.sock.getsockname())]
-        with open("/proc/net/tcp6") as f:
-            for line in f:
-                words = line.split()
-                if words[1:3] == wanted:
-                    return "socket:[%s]" % words[9]
-        raise Bad("the connection is not in /proc/net/tcp6")
+        v4 = self.sock.family == socket.AF_INET
+        for table, mapped in (("tcp6", v4), ("tcp", False)):
+            wanted = [in_hex(self.sock.getpeername(), mapped),
+                      in_hex(self.sock.getsockname(), mapped)]
+            with open("/proc/net/" + table) as f:
+                for line in f:
+                    words = line.split()
+                    if words[1:3] == wanted:
+                        return "socket:[%s]" % words[9]
+        raise Bad("the connection is not in /proc/net")
 
 
 def new_tree(uid=None, **keys):
@@ -446,7 +449,12 @@ def front(*options, uid=None, tree=None, program=None, env=None, before=(), **ke
     tree = tree or new_tree(uid, **keys)
     try:
         with Front(tree, *options, uid=uid, program=program, env=env, before=before) as f:
-            yield f
+            try:
+                yield f
+            except Exception:
+                print("".join("    " + line for line in
+                              f.log().splitlines(keepends=True)[-30:]), flush=True)
+                raise
     finally:
         tree.remove()
 
