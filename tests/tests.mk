@@ -18,8 +18,8 @@ $(BUILD)/test/%: tests/bench/%.c $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
-# The floor is a static program, as smtpd is one.
-$(BUILD)/test/greet: ALL_LDFLAGS += $(STATIC)
+# The floors are static programs, as smtpd is one.
+$(BUILD)/test/greet $(BUILD)/test/floor: ALL_LDFLAGS += $(STATIC)
 
 # The session with one more command, XTRY, that tries what the sandbox forbids.
 $(BUILD)/test/smtpd-probe: smtpd.c $(SESSION) $(wildcard session/*.h) \
