@@ -323,7 +323,7 @@ class Exec(Figure):
     name = "exec"
     title = "Start of an empty program"
     about = "posix_spawn and wait; linked in several ways by the compiler that is here."
-    columns = (Column("us", "start", "us"),)
+    columns = (Column("cpu_us", "CPU", "us"), Column("us", "start to end", "us"))
     ways = (("static", ["-static"]), ("static-pie", ["-static-pie"]), ("dynamic", []),
             ("dynamic, libsodium", ["-lsodium"]), ("dynamic, libsystemd", ["-lsystemd"]),
             ("dynamic, OpenSSL", ["-lssl", "-lcrypto"]))

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -217,12 +218,27 @@ run_drain(char **arg)
 	exit(status != 0);
 }
 
+/* CPU seconds of this process and of the children it has waited for. */
+static double
+cpu_seconds(void)
+{
+	struct rusage r[2];
+	double sum = 0;
+
+	getrusage(RUSAGE_SELF, &r[0]);
+	getrusage(RUSAGE_CHILDREN, &r[1]);
+	for (int i = 0; i < 2; i++)
+		sum += (double)(r[i].ru_utime.tv_sec + r[i].ru_stime.tv_sec) +
+		       (double)(r[i].ru_utime.tv_usec + r[i].ru_stime.tv_usec) / 1e6;
+	return sum;
+}
+
 static void
 run_exec(char **arg)
 {
 	unsigned count = number(arg[0], 1000000);
 	char *argv[] = { arg[1], NULL };
-	double start = seconds();
+	double start = seconds(), cpu = cpu_seconds();
 
 	for (unsigned i = 0; i < count; i++) {
 		pid_t pid;
@@ -232,7 +248,8 @@ run_exec(char **arg)
 		if (e != 0 || waitpid(pid, &status, 0) == -1)
 			errx(111, "%s: %s", arg[1], strerror(e));
 	}
-	printf("count=%u us=%.1f\n", count, (seconds() - start) * 1e6 / count);
+	printf("count=%u us=%.1f cpu_us=%.1f\n", count, (seconds() - start) * 1e6 / count,
+	       (cpu_seconds() - cpu) * 1e6 / count);
 }
 
 int
