@@ -520,8 +520,10 @@ run_keeper(int control)
 	(void)signal(SIGTERM, SIG_IGN); /* valid signals: cannot fail */
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
+	log_close();
 	if (dup2(control, 3) == -1 || syscall(SYS_close_range, 4, ~0U, 0) == -1)
 		die_temp("start a keeper", errno);
+	log_reopen();
 	control = 3;
 	open_directories(&setup);
 	if (!become_keeper_user(find_keeper_user(setup.state)) || !confine_keeper(&setup))

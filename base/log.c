@@ -15,6 +15,7 @@
 enum target { TO_STDERR, TO_JOURNAL, TO_SYSLOG };
 
 static enum target target;
+static const char *name; /* syslog keeps no copy */
 static char context_session[LIMIT_ID + 1];
 static char context_client[64];
 
@@ -59,15 +60,33 @@ log_open(const char *program)
 {
 	struct stat st;
 
+	bool is_open = fstat(2, &st) == 0;
+
 	target = TO_STDERR;
-	if (fstat(2, &st) == -1 ||
-	    (S_ISSOCK(st.st_mode) && (is_same_file(&st, 0) || is_same_file(&st, 1)))) {
+	/* First: a service of systemd has its journal on fd 1, too. */
+	if (is_open && is_journal(&st)) {
+		target = TO_JOURNAL;
+	} else if (!is_open || (S_ISSOCK(st.st_mode) &&
+	                        (is_same_file(&st, 0) || is_same_file(&st, 1)))) {
 		put_null_on_stderr();
 		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
 		target = TO_SYSLOG;
-	} else if (is_journal(&st)) {
-		target = TO_JOURNAL;
+		name = program;
 	}
+}
+
+void
+log_close(void)
+{
+	if (target == TO_SYSLOG)
+		closelog();
+}
+
+void
+log_reopen(void)
+{
+	if (target == TO_SYSLOG)
+		openlog(name, LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
 void

@@ -16,11 +16,19 @@
 enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6 };
 
 /*
- * Decides where lines go; call before anything is confined. When fd 2 is the same
- * file as fd 0 or 1 (xinetd hands the client's socket on all three), or closed,
- * /dev/null is put there and syslog is used: no stray octet may reach a client.
+ * Decides where lines go; call before anything is confined. program stays the caller's.
+ * When fd 2 is the same file as fd 0 or 1 (xinetd hands the client's socket on all three)
+ * and not the journal, or closed, /dev/null is put there and syslog is used: no stray
+ * octet may reach a client.
  */
 void log_open(const char *program);
+
+/*
+ * Around code that puts descriptors on fixed numbers, or closes them wholesale: the
+ * connection to syslog may be among them, and lines must not go to what took its place.
+ */
+void log_close(void);
+void log_reopen(void);
 
 /* Fields that every line of this process gets from now on; "" leaves one out. */
 void log_context(const char *session, const char *client);

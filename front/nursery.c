@@ -153,9 +153,11 @@ nursery_start(struct nursery *n, const struct front_setup *setup)
 		/* Out of the way first: a target may be the other one's source. */
 		int high = fcntl(control[1], F_DUPFD_CLOEXEC, 64);
 
+		log_close();
 		if (dup2(queue[1], NURSERY_QUEUE) == -1 || high == -1 ||
 		    dup2(high, NURSERY_CONTROL) == -1)
 			die_temp("start the nursery", errno);
+		log_reopen();
 		setup->become_nursery();
 		serve(setup);
 		_exit(0);
