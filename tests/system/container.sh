@@ -47,6 +47,14 @@ container_new() {
 		-o "lowerdir=$base,upperdir=$tmp/$1/up,workdir=$tmp/$1/work" "$root"
 }
 
+# container_install NAME: the tree of container_new with what `make install` brings.
+container_install() {
+	container_new "$1" || { fail "$1" 'no overlay mount'; exit 0; }
+	make -s -C "$top" install DESTDIR="$root" BUILD="$BUILD" >"$tmp/make.log" 2>&1 ||
+		{ fail "$1 install" "$(tail -n 3 "$tmp/make.log")"; exit 0; }
+	container_libraries
+}
+
 # Shared libraries that postern wants and the container lacks, from this host.
 container_libraries() {
 	ldd "$BUILD/postern" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' |

@@ -43,3 +43,13 @@ configure() {
 	echo secret | postern init /etc/postern --hostname mx.here.test --domain here.test \
 		--user alice --password-stdin
 }
+
+is_quiet() { [ -z "$("$@" 2>&1 | tee "$out.noise")" ] || { cat "$out.noise"; false; }; }
+
+# exposure_at_most LIMIT UNIT: in the words of systemd-analyze, without starting it.
+exposure_at_most() {
+	systemd-analyze security --offline=yes --no-pager "/usr/local/lib/systemd/system/$2" |
+		tail -n 1 | tee /dev/stderr | awk -v limit="$1" '
+		{ for (i = 1; i <= NF; i++) if ($i ~ /^[0-9.]+$/) exit !($i <= limit) }
+		END { if (!NR) exit 1 }'
+}

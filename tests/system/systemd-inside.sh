@@ -16,14 +16,6 @@ owners_are() {
 	EOF
 }
 
-is_quiet() { [ -z "$("$@" 2>&1 | tee "$out.noise")" ] || { cat "$out.noise"; false; }; }
-
-exposure_is_low() {
-	systemd-analyze security --offline=yes --no-pager --threshold=15 \
-		/usr/local/lib/systemd/system/postern-inetd@.service | tail -n 1 | tee /dev/stderr |
-		awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^[0-9.]+$/) exit !($i <= 1.5) } END { if (!NR) exit 1 }'
-}
-
 check 'systemd: sysusers makes the users' systemd-sysusers
 check 'systemd: tmpfiles makes the tree' systemd-tmpfiles --create postern.conf
 check 'systemd: owners and modes' owners_are
@@ -41,7 +33,7 @@ rm -f "$state/mail/old"
 check 'systemd: units are valid' is_quiet systemd-analyze verify --man=no --recursive-errors=no \
 	/usr/local/lib/systemd/system/postern-inetd.socket \
 	/usr/local/lib/systemd/system/postern-inetd@.service
-check 'systemd: exposure at most 1.5' exposure_is_low
+check 'systemd: exposure at most 1.5' exposure_at_most 1.5 postern-inetd@.service
 check 'systemd: configuration' configure
 check 'systemd: postern check is content' postern check
 check 'systemd: socket starts' systemctl enable --now postern-inetd.socket

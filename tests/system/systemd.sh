@@ -7,13 +7,7 @@
 
 container_need systemd
 
-for name in landlock nolandlock; do
-	container_new "$name" || { fail "systemd $name" "no overlay mount"; exit 0; }
-	make -s -C "$top" install DESTDIR="$root" BUILD="$BUILD" >"$tmp/make.log" 2>&1 ||
-		{ fail "systemd install" "$(tail -n 3 "$tmp/make.log")"; exit 0; }
-	container_libraries
-done
-root=$tmp/landlock/root
+container_install landlock
 container_run landlock systemd-inside.sh "$allow_landlock"
-root=$tmp/nolandlock/root
+container_install nolandlock
 container_run nolandlock systemd-old.sh
