@@ -64,15 +64,17 @@ static int
 open_dir(struct plan *p)
 {
 	const char *typed = p->a->args[0];
+	bool made = mkdir(typed, 0700) == 0;
 	struct stat st;
-	int fd;
+	int fd = -1;
 
-	if (mkdir(typed, p->system ? 0755 : 0700) == 0)
-		(void)chmod(typed, p->system ? 0755 : 0700); /* the umask took from it */
-	else if (errno != EEXIST)
-		return say_failed(errno, "making %s", typed), -1;
-	fd = open(typed, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1 || realpath(typed, p->dir) == NULL) {
+	if (!made && errno != EEXIST) {
+		(void)say_failed(errno, "making %s", typed);
+		return -1;
+	}
+	fd = open(typed, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (made ? O_NOFOLLOW : 0));
+	if (fd == -1 || realpath(typed, p->dir) == NULL ||
+	    (made && p->system && fchmod(fd, 0755) == -1)) {
 		(void)say_failed(errno, "%s", typed);
 		tree_close(fd);
 		return -1;

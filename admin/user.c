@@ -203,6 +203,8 @@ user_add(struct admin *a)
 	if (r == DONE)
 		r = owner_lock(a->state);
 	if (r == DONE)
+		r = box_served(a, &b); /* also now that `domain remove` has to wait */
+	if (r == DONE)
 		r = user_make(a, &b, a->no_password ? NULL : password.text);
 	password_wipe(&password);
 	if (r == DONE)

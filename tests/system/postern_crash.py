@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # suite: timeout=300
 """Commands of `postern` killed at every system call that changes something, and that
-call failing; between two of these the disk stays as it is. With --long at every call.
+call failing; between two of these the disk stays as it is. With --long killed at every
+call.
 
 Each run makes its tree anew from a copy, under tests/fault/inject.c, as an ordinary
 user. Whatever the instruction it dies at: every file that a name of its own leads to
@@ -10,6 +11,7 @@ interrupted, and the same command again succeeds or says that it is done already
 """
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -167,11 +169,11 @@ def is_change(words):
 
 
 def calls_of(report):
-    """The numbers of the calls to disturb."""
+    """The numbers of all calls, and of those that change something."""
     calls = [w for w in report if w[0] == "call" and w[1] == "keeper"]
     if not calls:
         raise Bad("inject reports no calls: %r" % report)
-    return [int(w[2]) for w in calls if LONG or is_change(w)]
+    return [int(w[2]) for w in calls], [int(w[2]) for w in calls if is_change(w)]
 
 
 def disturb(trees, args, done, action, calls):
@@ -193,22 +195,23 @@ def main():
     if not os.path.exists(os.path.join(BUILD, "test", "inject")):
         print("skip postern killed at every call: tests/fault/inject is not built")
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the runner's time-out
     trees = Trees()
     try:
         for name, args, done in COMMANDS:
             try:
                 if done(trees.contents()):
                     raise Bad("the test is wrong: done before it began")
-                calls = calls_of(trees.disturbed(args, 0, "kill", "-t"))
+                calls, changes = calls_of(trees.disturbed(args, 0, "kill", "-t"))
                 if not done(trees.contents()):
                     raise Bad("not done without a disturbance")
                 trees.restore()
-                hits = disturb(trees, args, done, "kill", calls)
+                hits = disturb(trees, args, done, "kill", calls if LONG else changes)
                 print("ok %s, killed at %d calls" % (name, hits))
                 errors = ("ENOSPC", "EIO", "EMFILE")
                 for i, error in enumerate(errors):
-                    disturb(trees, args, done, error, calls if LONG else calls[i::3])
-                print("ok %s, %d calls failing" % (name, len(calls)))
+                    disturb(trees, args, done, error, changes if LONG else changes[i::3])
+                print("ok %s, %d calls failing" % (name, len(changes)))
             except Bad as e:
                 print("not ok %s: %s" % (name, str(e).replace("\n", " ")))
                 trees.restore()
