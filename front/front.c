@@ -85,11 +85,26 @@ set_accepting(struct front *f, bool on)
 		      (int)i);
 }
 
+/* Sessions that can take one more connection (session-reuse). */
+static void
+count_ready(struct front *f)
+{
+	struct packet p;
+
+	for (int i = 0; i < BATCH && packet_recv(f->nursery.queue, &p) == 1; i++) {
+		packet_close_fds(&p); /* none is ever meant for us */
+		f->spares += p.letter == FRONT_READY && f->spares < LIMIT_CONNECTIONS;
+	}
+}
+
 static void
 order_spares(struct front *f)
 {
 	if (f->stopping || f->spares > SPARES / 2)
 		return;
+	count_ready(f);
+	if (f->spares > SPARES / 2)
+		return; /* none was missing, their word was only late */
 	if (nursery_order(&f->nursery, (unsigned)(SPARES - f->spares)) == -1)
 		log_error("order sessions", errno);
 	else
@@ -372,12 +387,8 @@ on_listener(struct front *f, int index)
 static void
 on_queue(struct front *f, uint32_t events)
 {
-	struct packet p;
-
-	if (events & EPOLLIN && packet_recv(f->nursery.queue, &p) == 1) {
-		packet_close_fds(&p); /* none is ever meant for us */
-		f->spares += p.letter == FRONT_READY && f->spares < LIMIT_CONNECTIONS;
-	}
+	if (events & EPOLLIN)
+		count_ready(f);
 	if (!(events & EPOLLOUT) || f->held == -1 || !dispatch(f, f->held))
 		return;
 	f->held = -1;
