@@ -219,10 +219,3 @@ die_temp(const char *what, int err)
 	log_error(what, err);
 	_exit(111);
 }
-
-void
-die_perm(const char *what)
-{
-	log_error(what, 0);
-	_exit(100);
-}

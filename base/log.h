@@ -50,8 +50,7 @@ void log_notice(const char *what);
 /* event=error what="..." error="strerror(errno)" when err is not 0. */
 void log_error(const char *what, int err);
 
-/* One line, then the end: exit 111 (try again) or 100 (will not get better). */
+/* One line, then the end: exit 111, try again. */
 noreturn void die_temp(const char *what, int err);
-noreturn void die_perm(const char *what);
 
 #endif
