@@ -183,6 +183,7 @@ class Front:
             self.address = ("127.0.0.1", free_port())
             options = ("-L", "%s:%d" % self.address)
         self.log_fd = os.memfd_create("log")
+        fcntl.fcntl(self.log_fd, fcntl.F_SETFL, os.O_APPEND)   # or lines get lost
         self.out_fd = os.memfd_create("out")
         clean = {k: v for k, v in os.environ.items()
                  if k == "PATH" or k.startswith(("ASAN_", "UBSAN_"))}
