@@ -25,6 +25,10 @@ check "readme, $way: alice has it" delivered "$new" 2
 check "readme, $way: bob has it" delivered "$state/mail/example.net/bob/Maildir/new" 1
 
 case $way in
+systemd)
+	check "readme, $way: its log is where it says" wait_for sh -c \
+		"journalctl --no-pager -t smtpd | grep event=delivered"
+	;;
 tcpserver)
 	check "readme, $way: its log is where it says" wait_for \
 		grep -q event=delivered /etc/sv/postern/log/main/current
