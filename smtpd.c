@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/conf.h"
 #include "base/job.h"
 #include "base/log.h"
@@ -361,7 +363,7 @@ reap(pid_t session)
 		return;
 	log_start(&l, "session-died");
 	if (WIFSIGNALED(status))
-		log_field(&l, "signal", sigabbrev_np(WTERMSIG(status)));
+		log_signal(&l, WTERMSIG(status));
 	else
 		log_number(&l, "exit", (uint64_t)WEXITSTATUS(status));
 	log_send(&l, LOG_LEVEL_ERROR);
@@ -461,7 +463,8 @@ run_session(void)
 		(void)session_run(&setup);
 		(void)close(j.conn); /* shut down already */
 		(void)close(j.boundary);
-		if (left == 1)
+		/* RLIMIT_CPU counts all its clients: leave before it strikes in the middle. */
+		if (left == 1 || clock_cpu_seconds() > LIMIT_SESSION_CPU / 2)
 			return;
 		wipe_stack();
 		packet_start(&ready, FRONT_READY);
@@ -483,8 +486,8 @@ see_off(const struct job *j, enum keeper_end end)
 		log_start(&l, "session-died");
 		log_send(&l, LOG_LEVEL_ERROR);
 	}
-	if (end != KEEPER_DONE)
-		(void)shutdown(j->conn, SHUT_RDWR);
+	/* One that closed its boundary only to go on unseen ends here, too. */
+	(void)shutdown(j->conn, SHUT_RDWR);
 	(void)close(j->conn);
 }
 
@@ -554,10 +557,26 @@ serve_listeners(const struct options *o, char **argv)
 		.may_idle_out = true,
 	};
 
+	/* After a fresh start it would be "exe"; valid, so it cannot fail. */
+	(void)prctl(PR_SET_NAME, "smtpd");
 	for (char **a = argv; *a != NULL; a++)
 		if (strncmp(*a, "-L", 2) == 0)
 			setup.may_idle_out = false;
 	return front_run(&setup);
+}
+
+/* Whoever started us may have ignored or blocked what we wait for. */
+static void
+set_signals(void)
+{
+	sigset_t none;
+
+	/* Valid signals and sets: these cannot fail. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)signal(SIGALRM, SIG_DFL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 int
@@ -566,7 +585,7 @@ main(int argc, char **argv)
 	static struct options o;
 
 	log_open("smtpd");
-	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal: cannot fail */
+	set_signals();
 	read_options(&o, argc, argv);
 	if (conf_load(&conf, o.file, log_conf, NULL) != 0)
 		die_starting("the configuration has errors: postern check lists them", 0);

@@ -20,6 +20,9 @@ enum verb {
 	VERB_LOG = 'l',       /* event letter; not answered */
 };
 
+/* The address of VERB_XCLIENT when the proxy does not know it. */
+#define PEER_UNKNOWN "?"
+
 /* Letters of the flags field of VERB_BEGIN. */
 #define FLAG_ESMTP 'E'      /* the client said EHLO or LHLO (RFC 3848) */
 #define FLAG_SMTPUTF8 'U'   /* RFC 6531 */

@@ -10,7 +10,10 @@
 /* Milliseconds of the monotonic clock. */
 int64_t clock_ms(void);
 
-/* Appends "Sun, 22 Nov 2026 11:22:33 +0000", always in UTC (no zone file needed). */
+/* Seconds of CPU this process has used. */
+uint64_t clock_cpu_seconds(void);
+
+/* Appends "Sun, 22 Nov 2026 11:22:33 +0000", always in UTC; bad past year 9999. */
 void clock_date(struct text *t, time_t when);
 
 #endif

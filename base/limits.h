@@ -47,9 +47,8 @@
  * short enough to share a page with the session's state.
  */
 #define LIMIT_WRITE 1024
-/* One configuration line, and one whole configuration file. */
+/* One configuration line. */
 #define LIMIT_CONF_LINE 4096
-#define LIMIT_CONF_FILE (1024 * 1024)
 /* Connections at once that a configuration may allow. */
 #define LIMIT_CONNECTIONS 10000
 /* Networks in relay-from and its like. */
@@ -63,7 +62,7 @@
 #define LIMIT_LOG_VALUE 400
 /* Message and session identifiers. */
 #define LIMIT_ID 40
-/* Stack of forked processes stays small; seconds of CPU one session may use. */
+/* Seconds of CPU that one session may use. */
 #define LIMIT_SESSION_CPU 600
 /* Seconds we wait for a peer to read our last reply before we close. */
 #define LIMIT_LINGER 2

@@ -158,6 +158,17 @@ log_number(struct log_line *l, const char *key, uint64_t n)
 }
 
 void
+log_signal(struct log_line *l, int sig)
+{
+	const char *sig_name = sigabbrev_np(sig);
+
+	if (sig_name != NULL)
+		log_field(l, "signal", sig_name);
+	else
+		log_number(l, "signal", (uint64_t)sig);
+}
+
+void
 log_start(struct log_line *l, const char *event)
 {
 	text_init(&l->t, l->buf, sizeof l->buf);

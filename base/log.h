@@ -42,6 +42,8 @@ struct log_line {
 void log_start(struct log_line *l, const char *event);
 void log_field(struct log_line *l, const char *key, const char *value);
 void log_number(struct log_line *l, const char *key, uint64_t n);
+/* signal=SEGV, or the number of one without a name. */
+void log_signal(struct log_line *l, int sig);
 void log_send(struct log_line *l, enum log_level level);
 
 /* event=notice what="...": something an administrator may want to know. */

@@ -131,11 +131,16 @@ start_nursery(struct front *f)
 	return 0;
 }
 
-/* Deaths of other kinds than ending: enough of them, and the layout is guessed at. */
+/* Crashes: enough of them, and somebody is guessing at the memory's layout. */
 static void
-count_death(struct front *f)
+count_death(struct front *f, int sig)
 {
-	if (++f->deaths < DEATHS || f->restarting || f->stopping)
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGABRT, SIGSYS, SIGTRAP, SIGFPE };
+	bool is_crash = false;
+
+	for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
+		is_crash |= sig == crashes[i];
+	if (!is_crash || ++f->deaths < DEATHS || f->restarting || f->stopping)
 		return;
 	f->restarting = true;
 	f->deadline = clock_ms() + DRAIN_MS;
@@ -184,8 +189,13 @@ end_waiting(struct front *f, int i)
 	struct conn *c = &f->conns[i];
 
 	(void)send(c->fd, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (c->boundary != -1)
-		(void)close(c->boundary); /* leaves the epoll set with it */
+	/* One that closed its boundary only to go on unseen ends here, too. */
+	(void)shutdown(c->fd, SHUT_RDWR);
+	if (c->boundary != -1) {
+		/* A keeper just forked may still hold it: closing alone is not enough. */
+		(void)epoll_ctl(f->epoll, EPOLL_CTL_DEL, c->boundary, NULL);
+		(void)close(c->boundary); /* nothing was read of it */
+	}
 	log_end(c);
 	free_conn(f, i);
 }
@@ -292,8 +302,11 @@ refuse(struct front *f, int fd, const struct ip *ip, const char *why)
 	log_refusal(f, ip, why);
 }
 
-/* Gives the connection to whichever session waits; false when the queue is full. */
-static bool
+/*
+ * Gives the connection to whichever session waits. 0, or -1 with errno: EAGAIN when
+ * the queue is full and will have room again.
+ */
+static int
 dispatch(struct front *f, int i)
 {
 	struct conn *c = &f->conns[i];
@@ -301,24 +314,42 @@ dispatch(struct front *f, int i)
 	struct timeval wait = { BOUNDARY_SECONDS, 0 };
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1) {
-		log_error("socketpair", errno);
-		return false;
-	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
+		return -1;
 	/* The session itself may set no option any more. */
 	(void)setsockopt(pair[1], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 	j.boundary = pair[1];
 	if (job_send(f->nursery.queue, &j) == -1) {
+		int err = errno;
+
 		(void)close(pair[0]);
 		(void)close(pair[1]);
-		return false;
+		errno = err;
+		return -1;
 	}
 	(void)close(pair[1]); /* the session's now */
 	c->boundary = c->job.boundary = pair[0];
 	watch(f, EPOLL_CTL_ADD, c->boundary, EPOLLIN, WAITING, i);
 	f->spares--;
 	order_spares(f);
-	return true;
+	return 0;
+}
+
+/* What a failed dispatch means for connection i; it is held while the queue is full. */
+static void
+hold_or_refuse(struct front *f, int i)
+{
+	struct conn *c = &f->conns[i];
+
+	if (errno == EAGAIN) {
+		f->held = i;
+		set_accepting(f, false);
+		watch(f, EPOLL_CTL_MOD, f->nursery.queue, EPOLLIN | EPOLLOUT, QUEUE, 0);
+		return;
+	}
+	refuse(f, c->fd, &c->job.client, strerror(errno));
+	c->fd = -1;
+	free_conn(f, i);
 }
 
 static void
@@ -352,11 +383,8 @@ welcome(struct front *f, int fd, const struct sockaddr_storage *sa, enum service
 	c->start = clock_ms();
 	c->job = (struct job){ .service = service, .client = ip, .conn = fd };
 	job_make_id(c->job.session_id, ++f->count);
-	if (!dispatch(f, i)) {
-		f->held = i;
-		set_accepting(f, false);
-		watch(f, EPOLL_CTL_MOD, f->nursery.queue, EPOLLIN | EPOLLOUT, QUEUE, 0);
-	}
+	if (dispatch(f, i) == -1)
+		hold_or_refuse(f, i);
 }
 
 static void
@@ -387,11 +415,20 @@ on_listener(struct front *f, int index)
 static void
 on_queue(struct front *f, uint32_t events)
 {
+	int i;
+
+	if (f->stopping)
+		return; /* an event from before */
 	if (events & EPOLLIN)
 		count_ready(f);
-	if (!(events & EPOLLOUT) || f->held == -1 || !dispatch(f, f->held))
+	if (!(events & EPOLLOUT) || f->held == -1)
 		return;
+	i = f->held;
 	f->held = -1;
+	if (dispatch(f, i) == -1)
+		hold_or_refuse(f, i);
+	if (f->held != -1)
+		return;
 	watch(f, EPOLL_CTL_MOD, f->nursery.queue, EPOLLIN, QUEUE, 0);
 	set_accepting(f, !f->stopping && !f->restarting);
 }
@@ -399,15 +436,17 @@ on_queue(struct front *f, uint32_t events)
 static void
 on_nursery(struct front *f)
 {
+	int sig;
+
 	if (f->stopping)
 		return; /* an event from before */
-	switch (nursery_hear(&f->nursery)) {
+	switch (nursery_hear(&f->nursery, &sig)) {
 	case 0:
 		return;
 	case 1:
 		f->spares--; /* perhaps one that waited: one too many does no harm */
 		order_spares(f);
-		count_death(f);
+		count_death(f, sig);
 		return;
 	default:
 		break;
@@ -429,15 +468,20 @@ static void
 raise_file_limit(const struct front *f)
 {
 	rlim_t wanted = 3 * f->conf->connections + 64;
+	rlim_t hard;
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == -1 || r.rlim_cur >= wanted)
 		return;
+	hard = r.rlim_max;
 	r.rlim_cur = wanted;
-	if (r.rlim_max < wanted)
+	if (hard < wanted)
 		r.rlim_max = wanted; /* with CAP_SYS_RESOURCE */
-	if (setrlimit(RLIMIT_NOFILE, &r) == -1)
-		log_error("LimitNOFILE is below three times limits/connections", errno);
+	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
+		return;
+	log_error("LimitNOFILE is below three times limits/connections", errno);
+	r.rlim_cur = r.rlim_max = hard;
+	(void)setrlimit(RLIMIT_NOFILE, &r); /* as much as there is */
 }
 
 /*
@@ -511,9 +555,9 @@ reap(struct front *f)
 			continue;
 		log_start(&l, pid == f->nursery.pid || pid == f->last_nursery ?
 		              "nursery-died" : "keeper-died");
-		log_field(&l, "signal", sigabbrev_np(WTERMSIG(status)));
+		log_signal(&l, WTERMSIG(status));
 		log_send(&l, LOG_LEVEL_ERROR);
-		count_death(f);
+		count_death(f, WTERMSIG(status));
 	}
 }
 
@@ -565,7 +609,9 @@ tick(struct front *f)
 			if (!c->used)
 				continue;
 			waiting |= !c->kept;
-			if (c->start < oldest || (late && (f->stopping || !c->kept)))
+			if (c->start < oldest - SWEEP_GRACE * 1000 && !c->kept)
+				end_waiting(f, i); /* its session heeds nothing */
+			else if (c->start < oldest || (late && (f->stopping || !c->kept)))
 				cut(c);
 		}
 	}
@@ -603,7 +649,9 @@ handle(struct front *f, const struct epoll_event *e)
 			on_listener(f, index);
 		break;
 	case WAITING:
-		if (f->conns[index].used && !f->conns[index].kept)
+		/* Not of one that had this place before, nor of one that is held. */
+		if (f->conns[index].used && !f->conns[index].kept &&
+		    f->conns[index].boundary != -1)
 			on_waiting(f, index);
 		break;
 	case KEEPER:

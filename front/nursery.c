@@ -16,6 +16,7 @@
 
 #define BUSY_MS 20
 #define RETRY_MS 100
+#define START_MS 30000 /* for a nursery to open what it needs */
 #define ORDER 'o' /* front to nursery: a number of sessions */
 #define READY 'y' /* nursery to front: it has come to life */
 #define DIED 'x'  /* a session died abnormally */
@@ -126,8 +127,13 @@ serve(const struct front_setup *setup)
 static bool
 is_ready(int control)
 {
+	struct pollfd ready = { control, POLLIN, 0 };
 	struct packet p;
 
+	if (poll(&ready, 1, START_MS) == 0) {
+		errno = ETIMEDOUT;
+		return false;
+	}
 	if (packet_recv(control, &p) == 1 && p.letter == READY)
 		return true;
 	errno = 0; /* what went wrong it has logged itself */
@@ -191,7 +197,7 @@ nursery_order(struct nursery *n, unsigned sessions)
 }
 
 int
-nursery_hear(struct nursery *n)
+nursery_hear(struct nursery *n, int *sig)
 {
 	struct packet p;
 	struct log_line l;
@@ -210,9 +216,10 @@ nursery_hear(struct nursery *n)
 	}
 	if (p.letter != DIED)
 		return -1;
+	*sig = WIFSIGNALED((int)status) ? WTERMSIG((int)status) : 0;
 	log_start(&l, "session-died");
-	if (WIFSIGNALED((int)status))
-		log_field(&l, "signal", sigabbrev_np(WTERMSIG((int)status)));
+	if (*sig != 0)
+		log_signal(&l, *sig);
 	else
 		log_number(&l, "exit", (uint64_t)WEXITSTATUS((int)status));
 	log_send(&l, LOG_LEVEL_ERROR);

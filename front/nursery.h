@@ -27,9 +27,9 @@ int nursery_order(struct nursery *n, unsigned sessions);
 
 /*
  * Reads one report of the nursery. 1: a session died otherwise than by ending,
- * which has been logged; 0: there is none; -1: the nursery is gone.
+ * which has been logged, by signal *sig or 0; 0: there is none; -1: the nursery is gone.
  */
-int nursery_hear(struct nursery *n);
+int nursery_hear(struct nursery *n, int *sig);
 
 /* Closes our ends: idle sessions and the nursery end by themselves. */
 void nursery_stop(struct nursery *n);

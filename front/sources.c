@@ -17,6 +17,8 @@ make_key(unsigned char key[16], const struct ip *ip)
 	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 	memcpy(key, ip->octets, 16);
+	if (!ip->known)
+		memset(key, 0xff, 16); /* no address that a client has (RFC 4291 2.7) */
 	if (memcmp(key, mapped, sizeof mapped) != 0)
 		memset(key + 8, 0, 8);
 }

@@ -36,13 +36,30 @@ failed(const char *what, const char *path)
 	return a;
 }
 
-/* Limits with the size that is known now. */
+/*
+ * Limits with the size that is known now. One SMTP reply cannot refuse one of several
+ * mailboxes: those had room at RCPT, and may pass their quota by this one message.
+ */
 static enum answer
 check(const struct delivery *d, const struct destination *to)
 {
 	if (to->domain.size != 0 && d->size > to->domain.size + LIMIT_TRACE)
 		return ANSWER_TOO_BIG;
+	if (!d->each_alone && d->targets->n_destinations > 1)
+		return ANSWER_YES;
 	return quota_check(d->state, to->path, &to->domain, d->size);
+}
+
+enum answer
+deliver_outcome(const struct targets *t, const struct recipient *r)
+{
+	for (unsigned i = r->first; i < r->first + r->n; i++) {
+		enum answer a = t->destinations[t->links[i]].outcome;
+
+		if (a != ANSWER_YES)
+			return a;
+	}
+	return ANSWER_YES;
 }
 
 static void
@@ -120,6 +137,39 @@ take_back(struct delivery *d, const char *name, unsigned end, enum answer why)
 			t->destinations[i].outcome = why;
 }
 
+/*
+ * LMTP: a recipient that fails will be sent again, so none of its mailboxes may keep
+ * the message, but where a recipient that does not fail has it, too.
+ */
+static void
+withdraw_partial(struct delivery *d, const char *name)
+{
+	bool wanted[LIMIT_DESTINATIONS] = { false };
+	struct targets *t = d->targets;
+
+	for (unsigned k = 0; k < d->n_recipients; k++) {
+		const struct recipient *r = &d->recipients[k];
+
+		if (deliver_outcome(t, r) == ANSWER_YES)
+			for (unsigned i = r->first; i < r->first + r->n; i++)
+				wanted[t->links[i]] = true;
+	}
+	for (unsigned k = 0; k < d->n_recipients; k++) {
+		const struct recipient *r = &d->recipients[k];
+		enum answer why = deliver_outcome(t, r);
+
+		for (unsigned i = r->first; i < r->first + r->n && why != ANSWER_YES; i++) {
+			struct destination *to = &t->destinations[t->links[i]];
+
+			if (to->outcome != ANSWER_YES || wanted[t->links[i]])
+				continue;
+			if (name != NULL)
+				unlink_from(d, to, name);
+			to->outcome = why;
+		}
+	}
+}
+
 /* Makes every link, and syncs a few directories as it goes. */
 static void
 link_all(struct delivery *d, const char *name)
@@ -147,6 +197,8 @@ link_all(struct delivery *d, const char *name)
 		else
 			(void)close(new); /* syncfs below */
 	}
+	if (d->each_alone)
+		withdraw_partial(d, name);
 	/* All links first: one journal commit carries them all. */
 	for (unsigned k = 0; k < n; k++) {
 		if (why == ANSWER_YES && fsync(dirs[k]) == -1)
@@ -167,6 +219,8 @@ deliver(struct delivery *d)
 
 	if (!check_all(d))
 		return;
+	if (d->each_alone)
+		withdraw_partial(d, NULL);
 	if (message_sync(d->message) == -1) {
 		refuse_all(t, failed("sync message", ""));
 		return;

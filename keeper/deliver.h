@@ -14,14 +14,20 @@ struct delivery {
 	struct message *message;  /* sealed */
 	uint64_t size;            /* of the file, octets */
 	struct targets *targets;  /* each destination's outcome is set */
-	bool each_alone;          /* LMTP: one may fail without the others */
+	const struct recipient *recipients;
+	unsigned n_recipients;
+	bool each_alone;          /* LMTP: one recipient may fail without the others */
 };
 
 /*
  * Syncs, links, syncs the directories. When not each_alone, either every mailbox
  * has the message and every outcome is ANSWER_YES, or none keeps it and every
- * outcome is the same refusal.
+ * outcome is the same refusal. When each_alone, that holds for the mailboxes of one
+ * recipient, but those that another recipient has in full.
  */
 void deliver(struct delivery *d);
+
+/* ANSWER_YES, or the first refusal among the mailboxes of one recipient. */
+enum answer deliver_outcome(const struct targets *t, const struct recipient *r);
 
 #endif

@@ -31,6 +31,7 @@ enum fact {
 struct keeper {
 	struct keeper_setup *setup; /* our copy: the client may become another */
 	struct keeper_setup own;
+	struct ip peer;        /* the client after PROXY, before XCLIENT */
 	unsigned have;         /* facts */
 	uint64_t events;       /* logged for this session */
 	bool lost;             /* an answer could not be sent */
@@ -108,8 +109,9 @@ change_client(struct keeper *k)
 	struct text t;
 	struct ip ip;
 
+	memset(&ip, 0, sizeof ip);
 	if (k->in.field[0][0] != '\0') {
-		if (!parse_ip(k->in.field[0], &ip))
+		if (strcmp(k->in.field[0], PEER_UNKNOWN) != 0 && !parse_ip(k->in.field[0], &ip))
 			return false;
 		k->own.client = ip;
 	}
@@ -125,13 +127,16 @@ change_client(struct keeper *k)
 static bool
 do_peer(struct keeper *k)
 {
-	return is_ip_in(&k->own.client, &k->own.conf->proxies) && change_client(k);
+	if (!is_ip_in(&k->own.client, &k->own.conf->proxies) || !change_client(k))
+		return false;
+	k->peer = k->own.client;
+	return true;
 }
 
 static bool
 do_xclient(struct keeper *k)
 {
-	return is_ip_in(&k->own.client, &k->own.conf->xclient) && change_client(k);
+	return is_ip_in(&k->peer, &k->own.conf->xclient) && change_client(k);
 }
 
 static bool
@@ -403,6 +408,7 @@ keeper_run(const struct keeper_setup *setup)
 	}
 
 	k->own = *setup;
+	k->peer = setup->client;
 	k->setup = &k->own;
 	k->have = 0;
 	k->events = 0;

@@ -156,6 +156,7 @@ follow_forward(struct resolver *r, const char *path, const struct domain *d,
 
 		if (line == FORWARD_BAD) {
 			log_forward(path, f->line, "no address: expected user@domain");
+			r->broken = true;
 			continue;
 		}
 		answer = is_own(&a, path) ? add_destination(r, path, d) :
@@ -205,9 +206,12 @@ is_postmaster(const char *local)
 static enum answer
 expand_postmaster(struct resolver *r, unsigned depth)
 {
+	enum answer answer;
+
 	if (r->conf->postmaster.domain[0] == '\0' || depth == LIMIT_FORWARD_DEPTH)
 		return ANSWER_NO_USER;
-	return expand_address(r, &r->conf->postmaster, depth + 1);
+	answer = expand_address(r, &r->conf->postmaster, depth + 1);
+	return answer == ANSWER_RELAY_DENIED ? ANSWER_NO_QUEUE : answer;
 }
 
 static enum answer
@@ -296,13 +300,13 @@ resolve_recipient(struct resolver *r, const struct address *a, uint64_t size,
 	r->size = size;
 	r->limit = *limit;
 	r->n_seen = 0;
-	r->circle = false;
+	r->circle = r->broken = false;
 	if (!append_value(&to, r->append))
 		return ANSWER_NO_DOMAIN;
 	answer = expand_address(r, &to, 0);
 	explicit_bzero(r->seen, r->n_seen * sizeof r->seen[0]);
 	if (answer == ANSWER_YES && t->n_links == r->first)
-		answer = r->circle ? ANSWER_LOOP : ANSWER_NO_USER;
+		answer = r->broken ? ANSWER_ERROR : r->circle ? ANSWER_LOOP : ANSWER_NO_USER;
 	if (answer == ANSWER_YES) {
 		*limit = r->limit;
 	} else {

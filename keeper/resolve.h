@@ -30,6 +30,11 @@ struct targets {
 	unsigned short links[2 * LIMIT_DESTINATIONS];
 };
 
+struct recipient {
+	struct address address;
+	unsigned first, n;        /* its mailboxes: a run of targets.links */
+};
+
 struct resolver {
 	const struct conf *conf;
 	int state, domains;        /* held directories */
@@ -41,6 +46,7 @@ struct resolver {
 	uint64_t size;             /* declared, 0 = not */
 	uint64_t limit;            /* smallest size limit met */
 	bool circle;               /* a mailbox was met again */
+	bool broken;               /* a forward file had a line that is no address */
 	unsigned n_seen;           /* mailboxes expanded for this recipient */
 	char seen[LIMIT_FORWARD_TARGETS][MAILBOX_PATH];
 	struct forward forward[LIMIT_FORWARD_DEPTH];

@@ -143,12 +143,16 @@ enum answer
 transaction_add(struct transaction *t, const struct address *to)
 {
 	unsigned first = t->targets.n_links;
+	uint64_t limit = t->limit;
 	struct recipient *r;
 	enum answer answer = ANSWER_TOO_MANY;
 
 	if (t->n_recipients < t->setup->conf->recipients)
 		answer = resolve_recipient(t->resolver, to, t->from.size, &t->targets,
-		                           &t->limit);
+		                           &limit);
+	/* With LMTP the domain's limit is its recipients' own: the delivery checks it. */
+	if (answer == ANSWER_YES && !t->setup->lmtp)
+		t->limit = limit;
 	if (answer != ANSWER_YES) {
 		log_refused(t, to, answer);
 		return answer;
@@ -212,19 +216,6 @@ transaction_open(struct transaction *t)
 	return err == ENOSPC || err == EDQUOT ? ANSWER_NO_SPACE : ANSWER_ERROR;
 }
 
-/* The worst answer among the mailboxes of one recipient. */
-static enum answer
-outcome_of(const struct transaction *t, const struct recipient *r)
-{
-	for (unsigned i = r->first; i < r->first + r->n; i++) {
-		enum answer a = t->targets.destinations[t->targets.links[i]].outcome;
-
-		if (a != ANSWER_YES)
-			return a;
-	}
-	return ANSWER_YES;
-}
-
 static void
 log_delivered(const struct transaction *t, const struct recipient *r, uint64_t size)
 {
@@ -266,6 +257,8 @@ transaction_commit(struct transaction *t, char outcomes[LIMIT_RECIPIENTS + 1])
 		.host = t->setup->conf->hostname,
 		.message = &t->message,
 		.targets = &t->targets,
+		.recipients = t->recipients,
+		.n_recipients = t->n_recipients,
 		.each_alone = t->setup->lmtp,
 	};
 	enum answer a = seal(t, &d.size);
@@ -278,7 +271,7 @@ transaction_commit(struct transaction *t, char outcomes[LIMIT_RECIPIENTS + 1])
 	for (unsigned i = 0; i < t->n_recipients; i++) {
 		const struct recipient *r = &t->recipients[i];
 
-		a = outcome_of(t, r);
+		a = deliver_outcome(&t->targets, r);
 		text_addc(&w, (char)a);
 		if (a == ANSWER_YES)
 			log_delivered(t, r, d.size);

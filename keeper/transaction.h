@@ -22,11 +22,6 @@ struct mail_from {
 	uint64_t size;            /* SIZE=, 0 = not said */
 };
 
-struct recipient {
-	struct address address;
-	unsigned first, n;        /* its mailboxes: a run of targets.links */
-};
-
 struct transaction {
 	const struct keeper_setup *setup;
 	struct mail_from from;

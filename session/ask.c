@@ -51,8 +51,10 @@ ask_with_ip(struct ask *k, enum verb verb, const struct ip *ip)
 	struct text t;
 
 	text_init(&t, text, sizeof text);
-	if (ip->known)
+	if (ip != NULL && ip->known)
 		ip_text(&t, ip);
+	else if (ip != NULL)
+		text_add(&t, PEER_UNKNOWN);
 	packet_start(&k->packet, (char)verb);
 	packet_add(&k->packet, text);
 	return ask(k);
@@ -61,7 +63,8 @@ ask_with_ip(struct ask *k, enum verb verb, const struct ip *ip)
 enum answer
 ask_peer(struct ask *k, const struct ip *ip)
 {
-	return ask_with_ip(k, VERB_PEER, ip);
+	/* A proxy that speaks for itself ("UNKNOWN", LOCAL) changes nothing. */
+	return ask_with_ip(k, VERB_PEER, ip->known ? ip : NULL);
 }
 
 enum answer

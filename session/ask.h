@@ -32,7 +32,7 @@ struct sender {
 
 /* The client is really at this address: from a PROXY header, or from XCLIENT. */
 enum answer ask_peer(struct ask *k, const struct ip *ip);
-enum answer ask_xclient(struct ask *k, const struct ip *ip);
+enum answer ask_xclient(struct ask *k, const struct ip *ip); /* NULL: as it was */
 
 enum answer ask_begin(struct ask *k, const struct sender *s);
 

@@ -1,6 +1,6 @@
 /*
  * Every reply of the server, each once (RFC 5321 4.2, enhanced codes RFC 3463 and
- * 2034). A handler returns one; session.c sends, counts and logs it.
+ * 2034). A handler returns one; session.c sends and counts it.
  */
 #ifndef SESSION_REPLY_H
 #define SESSION_REPLY_H

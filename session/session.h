@@ -52,7 +52,7 @@ struct session {
 	uint64_t errors;     /* 5yz replies so far */
 	unsigned recipients; /* accepted in this transaction */
 	uint64_t limit;      /* largest size this message may have */
-	struct ip client;    /* as far as known: after PROXY and XCLIENT */
+	struct ip client;    /* after PROXY; it has the right to XCLIENT or has not */
 	char helo[LIMIT_DOMAIN + 3];
 	char xclient_helo[LIMIT_DOMAIN + 3]; /* what XCLIENT says goes into headers */
 	struct sender sender;

@@ -10,7 +10,8 @@
 #include "session/body.h"
 
 struct attributes {
-	struct ip ip; /* known when ADDR was a usable one */
+	struct ip ip;   /* of ADDR; not known for [UNAVAILABLE] */
+	bool has_addr;
 	char helo[LIMIT_DOMAIN + 3];
 };
 
@@ -58,6 +59,7 @@ take_attribute(struct attributes *a, const char *name, const char *value)
 	bool is_unavailable = strcasecmp(value, "[UNAVAILABLE]") == 0 ||
 	                      strcasecmp(value, "[TEMPUNAVAIL]") == 0;
 
+	a->has_addr |= strcasecmp(name, "ADDR") == 0;
 	if (strcasecmp(name, "ADDR") == 0)
 		return is_unavailable ||
 		       parse_ip(strncasecmp(value, "IPV6:", 5) == 0 ? value + 5 : value, &a->ip);
@@ -104,11 +106,9 @@ xclient_do(struct session *s, const char *arg)
 
 	if (!read_attributes(&a, arg))
 		return &reply_bad_xclient;
-	answer = ask_xclient(&s->ask, &a.ip);
+	answer = ask_xclient(&s->ask, a.has_addr ? &a.ip : NULL);
 	if (answer != ANSWER_YES)
 		return session_refused(s, answer);
-	if (a.ip.known)
-		s->client = a.ip;
 	(void)text_copy(s->xclient_helo, sizeof s->xclient_helo, a.helo);
 	session_reset(s);
 	s->have = 0;

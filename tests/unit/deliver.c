@@ -180,9 +180,9 @@ test_limits(void)
 		const char *want; /* outcomes of three, the second has the limit */
 	} rows[] = {
 		{ "a domain's size", 65536, 0, false, "+++" },
-		{ "no quota left", 0, 40, false, "fff" },
+		{ "no quota left, which RCPT has seen already", 0, 40, false, "+++" },
 		{ "no quota left, each alone", 0, 40, true, "+f+" },
-		{ "quota too small for ever", 0, 32, false, "QQQ" },
+		{ "quota too small for ever, not known at RCPT", 0, 32, false, "+++" },
 		{ "quota too small for ever, each alone", 0, 32, true, "+Q+" },
 	};
 
