@@ -271,12 +271,12 @@ class Load(threading.Thread):
             time.sleep(0.01)
 
 
-def kill_one(kind):
-    """By SIGKILL; again when it was gone already."""
+def kill_one(kind, sig=signal.SIGKILL):
+    """Again when it was gone already."""
     for _ in range(100):
         victims = getattr(Processes(), kind)
         with contextlib.suppress(ProcessLookupError, IndexError):
-            os.kill(victims if kind == "front" else victims[-1], signal.SIGKILL)
+            os.kill(victims if kind == "front" else victims[-1], sig)
             return
     raise Bad("no %s to kill" % kind)
 
@@ -287,7 +287,6 @@ def _():
     for load in loads:
         load.start()
     try:
-        # Three deaths after the front's own: it starts itself afresh.
         for kind in "front", "nursery", "keeper", "session", "keeper", "front":
             wait_for(lambda: all(load.taken for load in loads), "deliveries")
             kill_one(kind)
@@ -304,12 +303,22 @@ def _():
         expect(not missing, "acknowledged and lost: %r" % sorted(missing))
     expect(show("NRestarts") == "2", "restarts: " + show("NRestarts"))
     log = journal()
-    for event in ("event=nursery-died", "event=keeper-died", "event=session-died",
-                  "starting afresh"):
+    for event in ("event=nursery-died", "event=keeper-died", "event=session-died"):
         expect(event in log, "no line of " + event)
     expect(os.listdir(STATE + "/tmp") == [], "left in tmp/")
     for socket in SOCKETS:
         expect(systemctl("is-active", socket) == "active", socket)
+
+
+@case("three crashes: the same process starts itself afresh and serves")
+def _():
+    front = Processes().front
+    for kind in "keeper", "session", "session":
+        kill_one(kind, signal.SIGSEGV)
+    wait_for(lambda: "starting afresh" in journal(), "a fresh start")
+    wait_for(lambda: status(front, "Name") == "smtpd", "its name")
+    expect(deliver("afresh") == 250 and "afresh" in stored(), "no delivery")
+    expect(show("MainPID") == str(front) and show("NRestarts") == "2", "a restart")
 
 
 @case("idle: the service leaves by itself, the next connection brings it back")
