@@ -268,7 +268,7 @@ def kill_session(f, client, number):
 
 
 def start_afresh(f):
-    """Three deaths, with and without a keeper, and one session that goes on."""
+    """Three crashes, with and without a keeper, and one session that goes on."""
     before = f.log().count("session-died signal="), f.log().count("starting afresh")
     with f.connect() as kept:
         in_data(kept, "goes on")
@@ -278,7 +278,7 @@ def start_afresh(f):
                 client.hello()
                 if i == 1:
                     client.begin()
-                kill_session(f, client, (signal.SIGSEGV, signal.SIGILL, signal.SIGKILL)[i])
+                kill_session(f, client, (signal.SIGSEGV, signal.SIGILL, signal.SIGABRT)[i])
         wait_for(lambda: f.log().count("starting afresh") > before[1], "no fresh start")
         expect(f.log().count("session-died signal=") == before[0] + 3, "not three deaths")
         f.check_serves()
@@ -289,7 +289,7 @@ def start_afresh(f):
     wait_for(lambda: not set(keepers) & set(f.processes()), "old keepers stay")
 
 
-@case("three sessions killed: the front starts afresh, same pid, sessions with keepers go on",
+@case("three sessions crash: the front starts afresh, same pid, sessions with keepers go on",
       root=True)
 def _():
     with front() as f:
@@ -389,6 +389,11 @@ def _():
         wait_for(lambda: f.log().count("session-died signal=") == 2, f.log())
         for _ in range(2 * SPARES):
             f.check_serves()
+        for _ in range(3):
+            with f.connect() as client:
+                kill_session(f, client, signal.SIGKILL)
+        f.check_serves()
+        expect("afresh" not in f.log(), "a kill by hand is no crash")
         f.stop()
 
 

@@ -69,7 +69,7 @@ def _():
             other.hello()
         expect("reply=too-many-of-source" in f.log() and "client=127.0.0.1" in f.log(), f.log())
         clients.pop().quit()
-        f.wait_ends(1)
+        f.wait_ends(3)
         clients.append(Client(one))
         expect_refused(f, one)
         close_all(clients)
