@@ -17,7 +17,7 @@ TRY_PACKAGES='ucspi-tcp'
 # program is missing says `skip`.
 CHECK_PACKAGES='python3 git procps util-linux iproute2 libseccomp-dev
 	clang clang-tidy cppcheck shellcheck mandoc valgrind
-	ucspi-tcp daemontools xinetd systemd systemd-container mmdebstrap
+	ucspi-tcp daemontools xinetd haproxy systemd systemd-container mmdebstrap
 	swaks curl msmtp s-nail mutt dovecot-imapd strace bash-completion'
 
 say() { printf '%s\n' "$@"; }
@@ -74,7 +74,7 @@ install_packages() {
 		trap - EXIT HUP INT TERM
 	fi
 	[ -d /run/systemd/system ] || return 0
-	for package in dovecot-imapd:dovecot xinetd:xinetd; do
+	for package in dovecot-imapd:dovecot xinetd:xinetd haproxy:haproxy; do
 		case " $missing " in
 		*" ${package%:*} "*) as_root systemctl disable "${package#*:}" >/dev/null 2>&1 || : ;;
 		esac
