@@ -127,6 +127,39 @@ parse_where(const char *where, struct sockaddr_in6 *sin6)
 }
 
 static int
+close_failed(int fd)
+{
+	int err = errno;
+
+	(void)close(fd); /* not in use */
+	errno = err;
+	return -1;
+}
+
+/* Where the kernel has no IPv6 (ipv6.disable=1): what can be said without it. */
+static int
+bind_ipv4(const struct sockaddr_in6 *sin6)
+{
+	static const int on = 1;
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = sin6->sin6_port };
+	int fd;
+
+	if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+		memcpy(&sin.sin_addr, sin6->sin6_addr.s6_addr + 12, sizeof sin.sin_addr);
+	} else if (!IN6_IS_ADDR_UNSPECIFIED(&sin6->sin6_addr)) {
+		errno = EAFNOSUPPORT;
+		return -1;
+	}
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == -1 ||
+	    bind(fd, (const struct sockaddr *)&sin, sizeof sin) == -1)
+		return close_failed(fd);
+	return fd;
+}
+
+static int
 bind_inet(const struct sockaddr_in6 *sin6)
 {
 	static const int on = 1, off = 0;
@@ -134,16 +167,11 @@ bind_inet(const struct sockaddr_in6 *sin6)
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd == -1)
-		return -1;
+		return errno == EAFNOSUPPORT ? bind_ipv4(sin6) : -1;
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == -1 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == -1 ||
-	    bind(fd, (const struct sockaddr *)sin6, sizeof *sin6) == -1) {
-		int err = errno;
-
-		(void)close(fd); /* not in use */
-		errno = err;
-		return -1;
-	}
+	    bind(fd, (const struct sockaddr *)sin6, sizeof *sin6) == -1)
+		return close_failed(fd);
 	return fd;
 }
 
@@ -176,13 +204,8 @@ bind_unix(const char *path)
 	}
 	remove_stale(&sun);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd != -1 && bind(fd, (struct sockaddr *)&sun, sizeof sun) == -1) {
-		int err = errno;
-
-		(void)close(fd); /* not in use */
-		errno = err;
-		return -1;
-	}
+	if (fd != -1 && bind(fd, (struct sockaddr *)&sun, sizeof sun) == -1)
+		return close_failed(fd);
 	return fd;
 }
 

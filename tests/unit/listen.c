@@ -6,6 +6,10 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -109,6 +113,51 @@ test_taken(void)
 	l.n = FRONT_LISTENERS;
 	TEST(listen_open(&l, where, SERVICE_SMTP, &why) == -1 && errno == 0,
 	     "no more than %d", FRONT_LISTENERS);
+}
+
+/* From here on this process is on a kernel without IPv6. */
+static bool
+lose_ipv6(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { LENGTH(filter), filter };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) == 0;
+}
+
+static void
+test_without_ipv6(void)
+{
+	struct listeners l = { 0 };
+	char one[64], any[64], six[64];
+	int status;
+	pid_t pid;
+
+	snprintf(one, sizeof one, "127.0.0.1:%u", free_port());
+	snprintf(any, sizeof any, "*:%u", free_port());
+	snprintf(six, sizeof six, "[::1]:%u", free_port());
+	fflush(stdout);
+	pid = fork();
+	MUST(pid != -1);
+	if (pid == 0) {
+		MUST(lose_ipv6());
+		TEST(listen_open(&l, one, SERVICE_SMTP, &why) == 0, "without IPv6: %s", one);
+		TEST(listen_open(&l, one, SERVICE_SMTP, &why) == -1 && errno == EADDRINUSE,
+		     "without IPv6: a port that is taken");
+		TEST(listen_open(&l, any, SERVICE_SMTP, &why) == 0, "without IPv6: %s", any);
+		TEST(listen_open(&l, six, SERVICE_SMTP, &why) == -1 && errno == EAFNOSUPPORT,
+		     "without IPv6: %s is refused", six);
+		_exit(0);
+	}
+	MUST(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 static int
@@ -320,6 +369,7 @@ main(void)
 	dir = scratch();
 	test_places();
 	test_taken();
+	test_without_ipv6();
 	test_unix(dir);
 	for (int fd = 3; fd < 12; fd++)
 		MUST(close(fd) == 0);
