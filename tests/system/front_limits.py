@@ -162,27 +162,54 @@ def _():
         f.stop()
 
 
+def serve_all(f, clients, either="220 "):
+    """All who wait are greeted, once those before them have left."""
+    while clients:
+        for client in [c for c in clients if c.has_input()]:
+            got = client.reply()
+            expect(got.startswith(("220 ", either)), "greeted by %r" % got)
+            if got.startswith("220 "):
+                client.say("QUIT", "221")
+            client.close()
+            clients.remove(client)
+        wait_for(lambda: not clients or any(c.has_input() for c in clients),
+                 "%d clients are not served" % len(clients))
+
+
 @case("no process to be had: clients wait, and are served when there is one", root=True)
 def _():
     # front, nursery, 8 spares leave room for 6 more; RLIMIT_NPROC binds ordinary users.
     tree = new_tree(ORDINARY)
     with front(uid=ORDINARY, tree=tree, before=["prlimit", "--nproc=16"]) as f:
         clients = [f.connect(greeted=False) for _ in range(30)]
-        greeted = []
-        wait_for(lambda: "fork a session" in f.log(), "no want of processes: " + f.log())
-        while clients:
-            ready = [c for c in clients if c.has_input()]
-            for client in ready:
-                expect(client.reply().startswith("220 "), "not greeted")
-                client.quit()
-                clients.remove(client)
-                greeted.append(client)
-            wait_for(lambda: not clients or any(c.has_input() for c in clients),
-                     "%d of 30 clients are not served; %s" % (len(clients), f.log()))
+        wait_for(lambda: "fork a session" in f.log(), "no want: " + f.log())
+        serve_all(f, clients)
         f.wait_calm()
         f.check_serves()
         expect(f.log().count("fork a session") < 40, "logged too often")
         f.stop()
+
+
+@case("no descriptor to be had: the same, without spinning", root=True)
+def _():
+    tree = new_tree(ORDINARY, limits_connections_per_source="200")
+    with front(uid=ORDINARY, tree=tree, before=["prlimit", "--nofile=100:100"]) as f:
+        clients = [f.connect(greeted=False) for _ in range(150)]
+        wait_for(lambda: "Too many open files" in f.log(), "no want: " + f.log())
+        expect("LimitNOFILE" in f.log(), "not told at the start")
+        before = cpu_ticks(f.pid)
+        time.sleep(2)
+        expect(cpu_ticks(f.pid) - before < 100, "it spins")
+        serve_all(f, clients, either="421 ")
+        f.wait_calm()
+        f.check_serves()
+        f.stop()
+
+
+def cpu_ticks(pid):
+    """Hundredths of a second."""
+    with open("/proc/%d/stat" % pid) as f:
+        return sum(map(int, f.read().rpartition(")")[2].split()[11:13]))
 
 
 def enter_namespace():
