@@ -141,7 +141,7 @@ def _():
         (("-s", "smtps"), {}, 2, "expected smtp"),
         (("-L", taken), {}, 111, "Address already in use"),
         (("-L", "/nowhere/lmtp"), {}, 111, "No such file"),
-        (("-L", "192.0.2.1:25"), {}, 111, "Cannot assign"),
+        (("-L", "192.0.2.1:2525"), {}, 111, "Cannot assign"),
         ((), {"fds": [busy.fileno()], "names": "imap"}, 2, "FileDescriptorName"),
         ((), {"fds": [plain.fileno()], "names": "smtp"}, 2, "not a listening"),
     ]

@@ -126,7 +126,7 @@ def _():
 
 @case("clients that connect and close: as many sessions as there is work for")
 def _():
-    n = 20000 if LONG else 3000
+    n = 20000 if LONG else 5000
     with front(**MANY) as f:
         for _ in range(n):
             raw(f.address).close()
