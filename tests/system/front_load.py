@@ -228,8 +228,9 @@ def check_growth(**keys):
         before = sorted(k for k in descriptors(f.pid)), memory_kib(f.pid)
         burst(f, n)
         f.wait_ends(300 + n)
-        # A session that serves again waits for its next client: as many as were needed.
-        wait_empty(f, SPARES + (21 if "session_reuse" in keys else 1))
+        # A session that serves again waits for its next client: as many as were needed,
+        # and on a busy machine 20 clients meet more, whose client left just now.
+        wait_empty(f, SPARES + (60 if "session_reuse" in keys else 1))
         after = sorted(k for k in descriptors(f.pid)), memory_kib(f.pid)
         # As many descriptors as keepers wait, which the pool limits.
         expect(len(after[0]) <= len(before[0]) + 16, "descriptors %s, then %s" %
