@@ -565,7 +565,10 @@ serve_listeners(const struct options *o, char **argv)
 	return front_run(&setup);
 }
 
-/* Whoever started us may have ignored or blocked what we wait for. */
+/*
+ * Whoever started us may have ignored or blocked what we wait for. The front's signals
+ * stay blocked until it hears them: one may have come during a fresh start.
+ */
 static void
 set_signals(void)
 {
@@ -576,7 +579,8 @@ set_signals(void)
 	(void)signal(SIGCHLD, SIG_DFL);
 	(void)signal(SIGALRM, SIG_DFL);
 	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (!listening)
+		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 int
@@ -585,8 +589,8 @@ main(int argc, char **argv)
 	static struct options o;
 
 	log_open("smtpd");
-	set_signals();
 	read_options(&o, argc, argv);
+	set_signals();
 	if (conf_load(&conf, o.file, log_conf, NULL) != 0)
 		die_starting("the configuration has errors: postern check lists them", 0);
 	if (o.listeners.n > 0)

@@ -322,6 +322,29 @@ def _():
         tree.remove()
 
 
+@case("a signal in the midst of a fresh start is heard after it", root=True)
+def _():
+    with front() as f:
+        for turn in range(3):
+            for number in (signal.SIGSEGV, signal.SIGILL, signal.SIGABRT):
+                with f.connect() as client:
+                    kill_session(f, client, number)
+            while f.log().count("starting afresh") == turn:
+                pass
+            reloads = f.log().count("read again")
+            until = time.monotonic() + 0.1
+            while time.monotonic() < until:
+                f.signal(signal.SIGHUP)
+            wait_for(lambda: f.log().count("read again") > reloads or  # noqa: B023
+                     f.process.poll() is not None, "not heard")
+            expect(f.process.poll() is None, "it died: %s" % f.process.poll())
+            while reloads != f.log().count("read again"):
+                reloads = f.log().count("read again")
+                time.sleep(0.5)
+        f.check_serves()
+        f.stop()
+
+
 @case("kill -9 of the nursery: sessions go on, new ones come", root=True)
 def _():
     with front() as f:
