@@ -100,6 +100,7 @@ check_answer(const struct packet *p, char verb, bool keep)
 	CHECK(p->fd[0] == -1);
 	if (p->letter == ANSWER_OUTCOMES) {
 		CHECK(verb == VERB_COMMIT && p->n == 2 && p->field[1][0] != '\0');
+		CHECK(message == -1); /* nobody else can still write to it */
 		for (const char *c = p->field[1]; *c != '\0'; c++)
 			delivered += *c == ANSWER_YES;
 	} else if (verb == VERB_RECIPIENT && p->letter == ANSWER_YES) {
