@@ -20,7 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "front/listen.h"
-#include "front/notify.h"
+#include "base/notify.h"
 #include "front/nursery.h"
 #include "front/pool.h"
 #include "front/sources.h"

@@ -1,5 +1,5 @@
 /* See notify.h. A static program does without libsystemd for one datagram. */
-#include "front/notify.h"
+#include "base/notify.h"
 
 #include <stddef.h>
 #include <stdlib.h>
