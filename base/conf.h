@@ -10,13 +10,33 @@
 #include <sys/types.h>
 
 #include "base/address.h"
+#include "base/ini.h"
 #include "base/ip.h"
 #include "base/limits.h"
+#include "base/mechanism.h"
 
 #ifndef LOCALSTATEDIR /* of the Makefile; a fuzzer does not care */
 #define LOCALSTATEDIR "/var"
 #endif
 #define CONF_DEFAULT_STATE LOCALSTATEDIR "/lib/postern"
+/* Where the socket units' sockets are. */
+#define CONF_DEFAULT_RUN "/run/postern"
+
+/* Must MAIL FROM be an address of the login? */
+enum sender_check { SENDER_CHECK_NO, SENDER_CHECK_SUBMISSION, SENDER_CHECK_YES };
+
+/* The files of one TLS identity: a certificate chain each, PEM, and its key. */
+struct conf_identity {
+	char name[LIMIT_DOMAIN + 1]; /* of SNI (RFC 6066 3); "" = the default one */
+	unsigned certs, keys;        /* equal after conf_load_tls() */
+	char cert[LIMIT_CERTS][LIMIT_FILE], key[LIMIT_CERTS][LIMIT_FILE];
+};
+
+struct conf_tls {
+	unsigned n;
+	struct conf_identity at[LIMIT_TLS_NAMES];
+	char client_ca[LIMIT_FILE]; /* "": clients are asked for no certificate */
+};
 
 struct conf {
 	char file[LIMIT_FILE];          /* as given */
@@ -32,6 +52,15 @@ struct conf {
 	uint64_t session_reuse;         /* connections per session process, 1 = fresh */
 	bool vrfy;                      /* VRFY and EXPN tell what they know */
 	uint64_t greeting_delay;        /* seconds to wait for early talkers */
+	bool tls;                       /* there are certificates: STARTTLS is offered */
+	struct conf_tls *tls_files;     /* only while a file is being read */
+	char auth[LIMIT_FILE];          /* a foreign checkpassword program, "" = none */
+	bool response_first;            /* what it reads: login, response, challenge */
+	bool auth_without_tls;
+	unsigned mechanisms;            /* bits of enum mechanism */
+	enum sender_check sender_check;
+	/* [sockets], "" = start the helper ourselves */
+	char tls_socket[LIMIT_SOCKET + 1], auth_socket[LIMIT_SOCKET + 1];
 	/* [limits] */
 	uint64_t recipients;            /* per message */
 	uint64_t messages;              /* per session */
@@ -43,6 +72,7 @@ struct conf {
 	/* [timeouts], seconds */
 	uint64_t command;               /* to the next command, RFC 5321 4.5.3.2.7 */
 	uint64_t data;                  /* to the next octets of a message */
+	uint64_t handshake;             /* of TLS, from its first octet to its last */
 	uint64_t session;               /* from greeting to close */
 	uint64_t idle;                  /* without connections before the front leaves */
 	uint64_t stop;                  /* for running sessions after SIGTERM */
@@ -55,14 +85,17 @@ struct domain {
 	uint64_t quota_messages;        /* messages per mailbox, 0 = none */
 };
 
-/* Told of each error as "FILE:LINE: what is wrong, expected what". */
-typedef void conf_report(void *context, const char *message);
+typedef ini_report conf_report;
 
 /*
  * Reads file into c, defaults first. Returns the number of errors, all reported;
  * 0 means c is usable. A missing file is one error.
  */
 unsigned conf_load(struct conf *c, const char *file, conf_report *report, void *context);
+
+/* The same for programs that read the certificates. Paths come out whole. */
+unsigned conf_load_tls(struct conf *c, struct conf_tls *t, const char *file,
+                       conf_report *report, void *context);
 
 /*
  * Reads NAME.conf in the directory dir into d. 0: served; 1: there is no such file;

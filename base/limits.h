@@ -55,6 +55,16 @@
 #define LIMIT_NETWORKS 128
 /* A path of ours: configuration, state. */
 #define LIMIT_FILE 1024
+/* A unix socket's path, sun_path in unix(7). */
+#define LIMIT_SOCKET 107
+/* Names with certificates of their own, and certificates of one name (ECDSA, RSA). */
+#define LIMIT_TLS_NAMES 32
+#define LIMIT_CERTS 2
+/*
+ * A line of an AUTH exchange, base64 without CRLF. RFC 4954 4 knows 12288; what our
+ * mechanisms say is far shorter, and over a server's limit it allows 500 5.5.6.
+ */
+#define LIMIT_SASL 3072
 /* A directory entry, NAME_MAX of every Linux filesystem in use. */
 #define LIMIT_NAME 255
 /* One log line; a longer value is cut and ends in "...". */

@@ -57,6 +57,8 @@ said(void)
 
 #define NETWORKS "addresses or networks such as 192.0.2.0/24 2001:db8::/32, host bits zero"
 #define HOST "a host name such as mx.example.org (A-labels)"
+#define MECHANISMS "names of SASL mechanisms such as PLAIN LOGIN SCRAM-SHA-256, or none"
+#define PATHS "one or two paths, once, in a section [tls NAME] with a domain name"
 #define DAYS "a time such as 5m, 1s to 7d"
 
 /* A value of one key; expected NULL: it is good. */
@@ -122,6 +124,31 @@ static const struct {
 	{ "limits", "connections-per-source", "0", "1 to 10000" },
 	{ "limits", "rate", "0", NULL },
 	{ "limits", "rate", "-1", "0 to 1000000 connections a minute" },
+	{ "", "auth", "/usr/bin/checkpassword /bin/true", NULL },
+	{ "", "auth", "", "a program and its arguments" },
+	{ "", "auth-order", "challenge-response", NULL },
+	{ "", "auth-order", "response-challenge", NULL },
+	{ "", "auth-order", "both", "challenge-response or response-challenge" },
+	{ "", "auth-without-tls", "yes", NULL },
+	{ "", "auth-without-tls", "maybe", "yes or no" },
+	{ "", "mechanisms", "none", NULL },
+	{ "", "mechanisms", "plain, LOGIN CRAM-MD5 DIGEST-MD5", NULL },
+	{ "", "mechanisms", "", MECHANISMS },
+	{ "", "mechanisms", "PLAIN GSSAPI", MECHANISMS },
+	{ "", "sender-check", "yes", NULL },
+	{ "", "sender-check", "no", NULL },
+	{ "", "sender-check", "submission", NULL },
+	{ "", "sender-check", "always", "yes, no or submission" },
+	{ "", "tls-client-ca", "ca.pem", NULL },
+	{ "", "tls-client-ca", "", "a file of certificates" },
+	{ "", "tls-cert", "a b c", PATHS },
+	{ "", "tls-key", "", PATHS },
+	{ "tls -x", "cert", "a", PATHS },
+	{ "tls m\xc3\xbc.test", "key", "a", PATHS },
+	{ "sockets", "tls", "/run/x/tls", NULL },
+	{ "sockets", "auth", "", "a path of at most 107 octets" },
+	{ "timeouts", "handshake", "1", NULL },
+	{ "timeouts", "handshake", "2h", "a time such as 30s, 1s to 1h" },
 	{ "timeouts", "command", "7d", NULL },
 	{ "timeouts", "command", "0", DAYS },
 	{ "timeouts", "data", "1s", NULL },
@@ -192,6 +219,20 @@ static const struct {
 	  "hostname = a.b\nrelay-from = 192.0.2.1\nrelay-from = 192.0.2.2\n", "" },
 	{ "relay-from goes on in the next line",
 	  "hostname = a.b\nrelay-from = 192.0.2.1\n\t192.0.2.2\n", "" },
+	{ "two certificates", "hostname = a.b\ntls-cert = e.pem r.pem\ntls-key = e.key r.key\n", "" },
+	{ "a certificate without its key", "hostname = a.b\ntls-cert = e.pem\n",
+	  "postern.conf: keys and certificates do not pair: 'tls-key', expected as many keys "
+	  "as certificates, in one order\n" },
+	{ "names without a default",
+	  "hostname = a.b\n[tls c.d]\ncert = e.pem\nkey = e.key\n[tls e.f]\ncert = g\nkey = h\n",
+	  "postern.conf: missing key 'tls-cert', expected a certificate for clients that ask "
+	  "for no name\n" },
+	{ "a name's certificate twice",
+	  "hostname = a.b\n[tls c.d]\ncert = e.pem\ncert = f.pem\n",
+	  "postern.conf:4: bad value for 'cert', expected " PATHS "\n" },
+	{ "a section name that libinih would cut",
+	  "hostname = a.b\n[tls a.very.long.name.of.a.mail.host.in.a.deep.tree.example]\ncert = a\n",
+	  "postern.conf:2: unknown section '(very long)'\n" },
 	{ "not key = value", "hostname = a.b\nwhat is this\nsize = 1M\n",
 	  "postern.conf:2: not understood, expected [section], key = value or # comment\n" },
 	{ "an open section", "hostname = a.b\n[limits\n",
@@ -254,6 +295,31 @@ test_long_lines(void)
 			TEST_STR(said(), "postern.conf:2: line too long, expected at most "
 			         "4000 octets\n", "a line of %zu octets", rows[i].len);
 	}
+}
+
+static void
+test_tls(void)
+{
+	static const char content[] = "hostname = a.b\ntls-cert = e.pem /r.pem\n"
+		"tls-key = e.key /r.key\ntls-client-ca = ca.pem\n"
+		"[tls C.d]\ncert = c.pem\nkey = c.key\n[sockets]\ntls = run/tls\n";
+	static struct conf_tls t;
+	static struct conf c;
+
+	(void)load(&c, content, strlen(content));
+	TEST(c.tls && c.tls_files == NULL, "a certificate means that TLS is offered");
+	TEST(conf_load_tls(&c, &t, path_of("postern.conf"), report, NULL) == 0, "read again");
+	TEST(t.n == 2 && t.at[0].certs == 2 && t.at[0].keys == 2 && t.at[1].certs == 1,
+	     "two identities");
+	TEST_STR(t.at[0].cert[0], path_of("e.pem"), "paths lie beside the file");
+	TEST_STR(t.at[0].key[1], "/r.key", "or are whole");
+	TEST_STR(t.at[1].name, "C.d", "the section's name");
+	TEST_STR(t.client_ca, path_of("ca.pem"), "the clients' authority");
+	TEST_STR(c.tls_socket, path_of("run/tls"), "a socket too");
+	TEST_STR(c.auth_socket, CONF_DEFAULT_RUN "/auth", "the units' one by default");
+	(void)load(&c, "hostname = a.b\nstate = state\n", 27 + 2);
+	TEST(c.tls_socket[0] == '\0' && c.auth_socket[0] == '\0' && !c.tls,
+	     "a tree of its own starts its helpers itself");
 }
 
 static void
@@ -379,6 +445,7 @@ main(void)
 	test_keys();
 	test_files();
 	test_long_lines();
+	test_tls();
 	test_many_networks();
 	test_defaults();
 	test_domains();

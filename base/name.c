@@ -1,0 +1,135 @@
+/*
+ * See name.h. Called by the keeper for every recipient and by the administrator's
+ * command; so both always mean the same directory.
+ */
+#include "base/name.h"
+
+#include <idn2.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uninorm.h>
+#include <unistr.h>
+
+#include "base/address.h"
+#include "base/text.h"
+
+static char
+ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool
+is_kept(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '=' ||
+	       c == '.' || c == '-';
+}
+
+bool
+name_domain(char out[LIMIT_NAME + 1], const char *domain)
+{
+	bool fits;
+
+	out[0] = '\0';
+	if (!is_domain(domain, strlen(domain)))
+		return false;
+	if (has_utf8(domain)) {
+		char *ascii;
+
+		/* RFC 5891 5: mapped, normalized, checked; allocates. */
+		if (idn2_to_ascii_8z(domain, &ascii, IDN2_NONTRANSITIONAL) != IDN2_OK)
+			return false;
+		fits = text_copy(out, LIMIT_NAME + 1, ascii);
+		idn2_free(ascii);
+	} else {
+		fits = text_copy(out, LIMIT_NAME + 1, domain);
+	}
+	for (char *p = out; *p != '\0'; p++)
+		*p = ascii_lower(*p);
+	/* IDNA mapping may turn odd code points into dots: look again. */
+	return fits && is_domain(out, strlen(out));
+}
+
+/* NFC into buf; false when it is no UTF-8 or grows past buf. */
+static bool
+normalize(char *buf, size_t cap, const char *s)
+{
+	uint8_t *nfc;
+	size_t len = cap - 1;
+
+	if (!has_utf8(s))
+		return text_copy(buf, cap, s);
+	/* u8_normalize() takes anything. */
+	if (u8_check((const uint8_t *)s, strlen(s)) != NULL)
+		return false;
+	nfc = u8_normalize(UNINORM_NFC, (const uint8_t *)s, strlen(s), (uint8_t *)buf, &len);
+	if (nfc == NULL)
+		return false;
+	if (nfc != (uint8_t *)buf) {
+		free(nfc);
+		return false;
+	}
+	buf[len] = '\0';
+	return true;
+}
+
+bool
+name_mailbox(char out[LIMIT_NAME + 1], const char *local)
+{
+	char nfc[LIMIT_NAME + 1];
+	struct text t;
+
+	text_init(&t, out, LIMIT_NAME + 1);
+	if (!normalize(nfc, sizeof nfc, local))
+		return false;
+	for (const char *p = nfc; *p != '\0' && *p != '+'; p++) {
+		char c = ascii_lower(*p);
+
+		if (is_kept(c) && (c != '.' || t.len > 0)) {
+			text_addc(&t, c);
+		} else {
+			unsigned char octet = (unsigned char)c;
+
+			text_addc(&t, '%');
+			text_addc(&t, "0123456789ABCDEF"[octet >> 4]);
+			text_addc(&t, "0123456789ABCDEF"[octet & 15]);
+		}
+	}
+	return text_ok(&t) && t.len > 0;
+}
+
+static int
+hex_value(char c)
+{
+	const char *digits = "0123456789ABCDEF";
+	const char *p = c != '\0' ? strchr(digits, c) : NULL;
+
+	return p != NULL ? (int)(p - digits) : -1;
+}
+
+bool
+name_to_local(char out[LIMIT_LOCAL + 1], const char *name)
+{
+	struct text t;
+
+	text_init(&t, out, LIMIT_LOCAL + 1);
+	for (; *name != '\0'; name++) {
+		int high, low;
+
+		if (*name != '%') {
+			if (!is_kept(*name))
+				return false;
+			text_addc(&t, *name);
+			continue;
+		}
+		high = hex_value(name[1]);
+		low = high >= 0 ? hex_value(name[2]) : -1;
+		if (low < 0 || (high | low) == 0)
+			return false;
+		text_addc(&t, (char)(high << 4 | low));
+		name += 2;
+	}
+	return text_ok(&t) && t.len > 0;
+}
