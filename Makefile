@@ -38,13 +38,14 @@ ALL_CFLAGS = -std=gnu17 -I. -D_GNU_SOURCE -DSYSCONFDIR='"$(SYSCONFDIR)"' \
 ALL_LDFLAGS = $(HARDEN_LD) $(SANITIZE) $(LDFLAGS)
 
 SMTPD_LIBS = -linih -lidn2 -lunistring
-POSTERN_LIBS = -linih -lidn2 -lunistring -lsodium
+POSTERN_LIBS = -linih -lidn2 -lunistring -lsodium -lmd
 
 PROGRAMS = smtpd postern
 BASE = $(wildcard base/*.c)
 SESSION = $(wildcard session/*.c)
 KEEPER = $(wildcard keeper/*.c)
 FRONT = $(wildcard front/*.c)
+AUTH = $(wildcard auth/*.c)
 ADMIN = $(wildcard admin/*.c)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
@@ -63,7 +64,7 @@ help:
 $(BUILD)/smtpd: $(call objects,smtpd.c $(FRONT) $(SESSION) $(KEEPER) $(BASE))
 	$(CC) $(ALL_LDFLAGS) $(STATIC) -o $@ $^ $(SMTPD_LIBS)
 
-$(BUILD)/postern: $(call objects,postern.c $(ADMIN) $(KEEPER) $(BASE))
+$(BUILD)/postern: $(call objects,postern.c $(ADMIN) $(AUTH) $(KEEPER) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(POSTERN_LIBS)
 
 $(BUILD)/obj/%.o: %.c
@@ -71,14 +72,14 @@ $(BUILD)/obj/%.o: %.c
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # All modules without a main(), for the tests.
-$(BUILD)/modules.a: $(call objects,$(FRONT) $(SESSION) $(KEEPER) $(ADMIN) $(BASE))
+$(BUILD)/modules.a: $(call objects,$(FRONT) $(SESSION) $(KEEPER) $(AUTH) $(ADMIN) $(BASE))
 	rm -f $@
 	$(AR) rcs $@ $^
 
 include tests/tests.mk
 
 # A header that compiles alone is one that states what it needs.
-HEADERS = $(wildcard base/*.h session/*.h keeper/*.h front/*.h admin/*.h)
+HEADERS = $(wildcard base/*.h session/*.h keeper/*.h front/*.h auth/*.h admin/*.h)
 headers: $(HEADERS:%=$(BUILD)/headers/%.ok)
 $(BUILD)/headers/%.ok: %
 	@mkdir -p $(@D)

@@ -7,7 +7,7 @@
 #include "admin/owner.h"
 #include "admin/say.h"
 #include "admin/walk.h"
-#include "keeper/name.h"
+#include "base/name.h"
 
 /* A row for each target, in the order of the file; one with "" where there is none. */
 enum column { DOMAIN, NAME, NUMBER, TARGET, SHOWN, COPY, COLUMNS };

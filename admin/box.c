@@ -1,5 +1,5 @@
 /*
- * See box.h. Only keeper/name.c turns addresses into names, so the administrator
+ * See box.h. Only base/name.c turns addresses into names, so the administrator
  * and the keeper always mean the same directory.
  */
 #include "admin/box.h"
@@ -12,7 +12,7 @@
 
 #include "admin/say.h"
 #include "admin/tree.h"
-#include "keeper/name.h"
+#include "base/name.h"
 
 static void
 ignore_report(void *context, const char *message)

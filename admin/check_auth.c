@@ -9,8 +9,8 @@
 #include "admin/box.h"
 #include "admin/check.h"
 #include "admin/tree.h"
-#include "admin/verifier.h"
-#include "keeper/name.h"
+#include "auth/verifier.h"
+#include "base/name.h"
 
 static void
 check_verifier(int dir, const char *name, const char *where, uid_t owner, struct rows *out)

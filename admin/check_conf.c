@@ -9,7 +9,7 @@
 #include "admin/domain.h"
 #include "admin/owner.h"
 #include "admin/tree.h"
-#include "keeper/name.h"
+#include "base/name.h"
 
 struct report {
 	struct rows *out;

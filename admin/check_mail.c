@@ -11,7 +11,7 @@
 #include "admin/domain.h"
 #include "admin/route.h"
 #include "admin/tree.h"
-#include "keeper/name.h"
+#include "base/name.h"
 
 static void
 ignore_report(void *context, const char *message)

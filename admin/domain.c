@@ -14,7 +14,7 @@
 #include "admin/say.h"
 #include "admin/tree.h"
 #include "admin/walk.h"
-#include "keeper/name.h"
+#include "base/name.h"
 
 #define SUFFIX ".conf"
 

@@ -20,7 +20,7 @@
 #include "admin/say.h"
 #include "admin/tree.h"
 #include "admin/user.h"
-#include "keeper/name.h"
+#include "base/name.h"
 
 static int
 make_box(struct box *b, const char *local, const char *domain)

@@ -11,7 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "admin/saslprep.h"
+#include "auth/saslprep.h"
 #include "admin/say.h"
 #include "base/sandbox.h"
 

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "admin/tree.h"
-#include "keeper/name.h"
+#include "base/name.h"
 
 static void
 ignore_report(void *context, const char *message)

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "keeper/name.h"
+#include "base/name.h"
 
 bool
 targets_same(const struct address *a, const struct address *b)

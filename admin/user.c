@@ -14,7 +14,7 @@
 #include "admin/password.h"
 #include "admin/say.h"
 #include "admin/tree.h"
-#include "admin/verifier.h"
+#include "auth/verifier.h"
 
 struct user_job {
 	const struct admin *a;

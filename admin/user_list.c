@@ -7,7 +7,7 @@
 #include "admin/tree.h"
 #include "admin/user.h"
 #include "admin/walk.h"
-#include "keeper/name.h"
+#include "base/name.h"
 
 enum column { DOMAIN, NAME, SHOWN, FORWARD, COLUMNS };
 

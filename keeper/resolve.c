@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "keeper/name.h"
+#include "base/name.h"
 #include "keeper/quota.h"
 
 static void

@@ -72,7 +72,7 @@ include_rule() {
 	for dir in $modules; do
 		case $dir in
 		base) allowed='base' ;;
-		admin) allowed='base|keeper|admin' ;;
+		admin) allowed='base|keeper|auth|admin' ;;
 		*) allowed="base|$dir" ;;
 		esac
 		grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' $dir/*.[ch] |

@@ -4,7 +4,7 @@
  */
 #include "base/address.h"
 #include "base/ip.h"
-#include "keeper/name.h"
+#include "base/name.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

@@ -1,5 +1,5 @@
-/* keeper/name.h: from addresses to directory names, and nothing dangerous on the way. */
-#include "keeper/name.h"
+/* base/name.h: from addresses to directory names, and nothing dangerous on the way. */
+#include "base/name.h"
 
 #include "tests/unit/test.h"
 

@@ -2,9 +2,8 @@
  * See saslprep.h. Used where a password becomes a verifier; whoever checks one
  * against it has to prepare it the same way (RFC 5802 5.1, RFC 4616 2).
  */
-#include "admin/saslprep.h"
+#include "auth/saslprep.h"
 
-#include <sodium.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +85,7 @@ normalize(char *out, size_t cap, const char *s)
 	if (r == NULL)
 		return false;
 	if (r != (uint8_t *)out) {
-		sodium_memzero(r, len);
+		explicit_bzero(r, len);
 		free(r);
 		return false;
 	}
@@ -130,8 +129,8 @@ saslprep(char *out, size_t cap, const char *in)
 	out[0] = '\0';
 	text_init(&t, mapped, sizeof mapped);
 	good = map(&t, in) && normalize(out, cap, mapped) && is_allowed(out);
-	sodium_memzero(mapped, sizeof mapped);
+	explicit_bzero(mapped, sizeof mapped);
 	if (!good)
-		sodium_memzero(out, cap);
+		explicit_bzero(out, cap);
 	return good && out[0] != '\0';
 }

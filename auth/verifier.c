@@ -2,7 +2,7 @@
  * See verifier.h. libsodium's primitives only. Called where a password is set, and
  * by `postern check`.
  */
-#include "admin/verifier.h"
+#include "auth/verifier.h"
 
 #include <errno.h>
 #include <sodium.h>

@@ -2,8 +2,8 @@
  * The verifier file auth/DOMAIN/LOCAL (postern-state(5)): what proves a password
  * without holding it. Text, one `KEY value` a line.
  */
-#ifndef ADMIN_VERIFIER_H
-#define ADMIN_VERIFIER_H
+#ifndef AUTH_VERIFIER_H
+#define AUTH_VERIFIER_H
 
 #include <stdbool.h>
 

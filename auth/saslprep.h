@@ -1,6 +1,6 @@
 /* SASLprep, RFC 4013: one form for a password, however its octets were typed. */
-#ifndef ADMIN_SASLPREP_H
-#define ADMIN_SASLPREP_H
+#ifndef AUTH_SASLPREP_H
+#define AUTH_SASLPREP_H
 
 #include <stdbool.h>
 #include <stddef.h>
