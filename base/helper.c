@@ -112,8 +112,11 @@ be_child(const struct parent *p, int conn)
 static void
 start_child(struct parent *p, int conn)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	if (p->h->prepare != NULL)
+		p->h->prepare();
+	pid = fork();
 	if (pid == 0)
 		be_child(p, conn);
 	if (pid == -1)

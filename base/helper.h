@@ -77,6 +77,8 @@ struct helper {
 	int (*serve)(int conn);
 	/* In the parent on SIGHUP, may be NULL. */
 	void (*reload)(void);
+	/* In the parent before each fork, may be NULL: what every child is to inherit. */
+	void (*prepare)(void);
 };
 
 /*

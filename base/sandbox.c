@@ -13,6 +13,8 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -181,6 +183,75 @@ sandbox_seccomp_session(void)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
 }
 
+/* Calls with an argument that must not have these bits (its lower half suffices). */
+static const struct {
+	int call;
+	unsigned arg;
+	uint32_t bits;
+} limited[] = {
+	{ SYS_mmap, 2, PROT_EXEC },
+	{ SYS_mprotect, 2, PROT_EXEC },
+};
+
+/* Appends "this call is allowed" to the filter; 0 is where calls go that are not. */
+static unsigned
+add_call(struct sock_filter *f, int call)
+{
+	for (size_t i = 0; i < sizeof limited / sizeof limited[0]; i++) {
+		if (limited[i].call != call)
+			continue;
+		f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4);
+		f[1] = (struct sock_filter)LOAD(args);
+		f[1].k += limited[i].arg * (uint32_t)sizeof(uint64_t);
+		f[2] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, limited[i].bits, 1, 0);
+		f[3] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+		f[4] = (struct sock_filter)KILL;
+		return 5;
+	}
+	if (call == SYS_sendto) {
+		/* Both halves of the address: a datagram socket would send anywhere. */
+		f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
+		f[1] = (struct sock_filter)LOAD(args[4]);
+		f[2] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
+		f[3] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			offsetof(struct seccomp_data, args[4]) + 4);
+		f[4] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+		f[5] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+		f[6] = (struct sock_filter)KILL;
+		return 7;
+	}
+	f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1);
+	f[1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	return 2;
+}
+
+int
+sandbox_seccomp_only(const int *calls, unsigned n)
+{
+	static const struct sock_filter head[] = {
+		LOAD(arch),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
+		KILL,
+		LOAD(nr),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
+		KILL,
+	};
+	struct sock_filter filter[sizeof head / sizeof head[0] + 7 * SANDBOX_CALLS + 1];
+	unsigned len = sizeof head / sizeof head[0];
+	struct sock_fprog prog = { .filter = filter };
+
+	if (n > SANDBOX_CALLS) {
+		errno = E2BIG;
+		return -1;
+	}
+	memcpy(filter, head, sizeof head);
+	for (unsigned i = 0; i < n; i++)
+		len += add_call(filter + len, calls[i]);
+	filter[len++] = (struct sock_filter)KILL;
+	prog.len = (unsigned short)len;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
+}
+
 bool
 sandbox_is_privileged(void)
 {
@@ -192,17 +263,42 @@ sandbox_is_privileged(void)
 	return (data[0].effective & 1U << CAP_SETUID) != 0;
 }
 
-int
-sandbox_become(uid_t uid, gid_t gid)
+static int
+drop_all_but(uint32_t kept)
 {
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct none[2] = { 0 };
+	struct __user_cap_data_struct data[2] = { { kept, kept, 0 }, { 0, 0, 0 } };
 
-	if (setgroups(0, NULL) == -1 || setresgid(gid, gid, gid) == -1 ||
-	    setresuid(uid, uid, uid) == -1)
-		return -1;
 	/* uid 0 -> other clears these; ambient capabilities under another uid stay. */
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 && errno != EINVAL)
 		return -1;
-	return (int)syscall(SYS_capset, &header, none);
+	return (int)syscall(SYS_capset, &header, data);
+}
+
+int
+sandbox_drop_capabilities(void)
+{
+	return drop_all_but(0);
+}
+
+static int
+change_ids(uid_t uid, gid_t gid)
+{
+	if (setgroups(0, NULL) == -1 || setresgid(gid, gid, gid) == -1)
+		return -1;
+	return setresuid(uid, uid, uid);
+}
+
+int
+sandbox_become(uid_t uid, gid_t gid)
+{
+	return change_ids(uid, gid) == -1 ? -1 : drop_all_but(0);
+}
+
+int
+sandbox_become_reader(uid_t uid, gid_t gid)
+{
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == -1 || change_ids(uid, gid) == -1)
+		return -1;
+	return drop_all_but(1U << CAP_DAC_READ_SEARCH);
 }

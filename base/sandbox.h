@@ -30,10 +30,27 @@ int sandbox_landlock_files(int state, int conf);
 /* Kills the process at any system call but the session's few. 0, or -1 with errno. */
 int sandbox_seccomp_session(void);
 
+/*
+ * Kills the process at any system call but the n listed ones. What maps memory may do so
+ * only without PROT_EXEC, and sendto only without an address. n is at most
+ * SANDBOX_CALLS. 0, or -1 with errno.
+ */
+#define SANDBOX_CALLS 40
+int sandbox_seccomp_only(const int *calls, unsigned n);
+
 /* Effective capability to change uid (capabilities(7)): uid 0 or ambient. */
 bool sandbox_is_privileged(void);
 
 /* For good: no groups, gid, uid, no capability. 0, or -1 with errno. */
 int sandbox_become(uid_t uid, gid_t gid);
+
+/*
+ * The same, but the right to read any file is kept (CAP_DAC_READ_SEARCH), for who has to
+ * read root's files again later.
+ */
+int sandbox_become_reader(uid_t uid, gid_t gid);
+
+/* Gives up every capability; the uid stays. 0, or -1 with errno. */
+int sandbox_drop_capabilities(void);
 
 #endif
