@@ -76,6 +76,8 @@
 #define LIMIT_SESSION_CPU 600
 /* Seconds we wait for a peer to read our last reply before we close. */
 #define LIMIT_LINGER 2
+/* Seconds in which a TLS client has to take some of what waits for it. */
+#define LIMIT_TLS_STALL 300
 /* Seconds after which a file in STATE/tmp is nobody's any more. */
 #define LIMIT_TMP_AGE (36 * 3600)
 /* A maildirsize file longer than this is written anew (Maildir++). */

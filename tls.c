@@ -1,0 +1,223 @@
+/*
+ * tls: TLS for the connections of others, one process each. Wires the parent, which has
+ * the certificates and forks; the key holder, which has the private keys and signs; and a
+ * relay for every connection, which reads what the network sends and holds neither.
+ */
+#include <errno.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/helper.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "tls/confine.h"
+#include "tls/context.h"
+#include "tls/holder.h"
+#include "tls/serve.h"
+#include "tls/ticket.h"
+
+#define USAGE "usage: tls [-c FILE] [-F]"
+/* A key holder that dies at once is started anew this slowly. */
+#define HOLDER_MS 1000
+
+struct user {
+	uid_t uid;
+	gid_t gid;
+	bool reader; /* keys of other owners have to be read again at a reload */
+};
+
+static const char *file = SYSCONFDIR "/postern/postern.conf";
+static struct conf conf;
+static struct conf_tls files;
+static struct context *context;
+
+static void
+log_conf(void *unused, const char *message)
+{
+	(void)unused;
+	log_error(message, 0);
+}
+
+static noreturn void
+die_misused(const char *what)
+{
+	log_error(what, 0);
+	log_error(USAGE, 0);
+	_exit(2);
+}
+
+static void
+read_options(struct helper *h, int argc, char **argv)
+{
+	int c;
+
+	opterr = 0;
+	while ((c = getopt(argc, argv, "c:F")) != -1) {
+		if (c == 'c')
+			file = optarg;
+		else if (c == 'F')
+			h->feed = true;
+		else
+			die_misused("unknown option");
+	}
+	if (optind < argc)
+		die_misused("too many arguments");
+}
+
+/* The owner of STATE/jail.owner, or session-user: who owns no file at all. */
+static void
+find_session_user(struct user *u)
+{
+	char path[LIMIT_FILE + 16];
+	struct stat st;
+	struct text t;
+
+	*u = (struct user){ (uid_t)conf.session_user, (gid_t)conf.session_user, true };
+	text_init(&t, path, sizeof path);
+	text_add(&t, conf.state);
+	text_add(&t, "/jail.owner");
+	if (u->uid == 0 && lstat(path, &st) == 0)
+		*u = (struct user){ st.st_uid, st.st_gid, true };
+}
+
+/*
+ * With privilege: the owner of the first key. Where that is root, the user of the
+ * sessions, with the right to read files, which is kept by the parent alone.
+ */
+static void
+find_user(struct user *u)
+{
+	struct stat st;
+
+	if (stat(files.at[0].key[0], &st) == -1) {
+		log_error(files.at[0].key[0], errno);
+		die_temp("read tls-key", 0);
+	}
+	if (st.st_uid == 0)
+		find_session_user(u);
+	else
+		*u = (struct user){ st.st_uid, st.st_gid != 0 ? st.st_gid : (gid_t)st.st_uid, false };
+	if (u->uid == 0 || u->gid == 0)
+		die_temp("started with privilege, but tls-key is root's and there is no session "
+		         "user to become: give the key to a user of its own, or set session-user", 0);
+	for (unsigned i = 0; i < files.n; i++)
+		for (unsigned k = 0; k < files.at[i].keys; k++)
+			if (stat(files.at[i].key[k], &st) == 0 && st.st_uid != u->uid)
+				u->reader = true;
+}
+
+static void
+load(void)
+{
+	struct user u = { 0, 0, false };
+	bool privileged = sandbox_is_privileged();
+
+	if (conf_load_tls(&conf, &files, file, log_conf, NULL) != 0)
+		die_temp("the configuration has errors", 0);
+	if (files.n == 0)
+		die_temp("the configuration names no tls-cert", 0);
+	if (privileged)
+		find_user(&u);
+	context = context_load(&files, u.uid, u.gid);
+	if (context == NULL)
+		die_temp("TLS cannot be served", 0);
+	if (privileged && (u.reader ? sandbox_become_reader(u.uid, u.gid) :
+	                              sandbox_become(u.uid, u.gid)) == -1)
+		die_temp("become the user of tls", errno);
+	confine_start(); /* again: another uid is dumpable anew */
+}
+
+/* What can't be loaded leaves all as it was. */
+static void
+reload(void)
+{
+	static struct conf new_conf;
+	static struct conf_tls new_files;
+	struct context *new_context = NULL;
+
+	if (conf_load_tls(&new_conf, &new_files, file, log_conf, NULL) == 0 && new_files.n > 0)
+		new_context = context_load(&new_files, 0, 0);
+	if (new_context == NULL) {
+		log_error("reload failed: the certificates of before stay", 0);
+		return;
+	}
+	context_free(context);
+	context = new_context;
+	conf = new_conf;
+	files = new_files;
+	log_notice("reloaded");
+}
+
+/* A key holder that has died is replaced before the next connection needs it. */
+static void
+replace_holder(void)
+{
+	static int64_t last;
+	struct context *new_context;
+
+	log_error("the key holder has ended; starting another", 0);
+	if (last != 0 && clock_ms() - last < HOLDER_MS)
+		(void)poll(NULL, 0, HOLDER_MS);
+	last = clock_ms();
+	new_context = context_load(&files, 0, 0);
+	if (new_context == NULL)
+		die_temp("without a key holder TLS cannot be served", 0);
+	context_free(context);
+	context = new_context;
+}
+
+static void
+prepare(void)
+{
+	if (!ticket_rotate(clock_ms()))
+		log_error("no randomness for ticket keys", 0);
+	if (!holder_lives(context->holder))
+		replace_holder();
+}
+
+static int
+serve_asker(int asker)
+{
+	return serve(asker, context, (unsigned)conf.handshake);
+}
+
+/* Each handshake in progress is a channel of the key holder. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r); /* up to the hard limit is always allowed */
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct helper h = { .serve = serve_asker, .reload = reload, .prepare = prepare };
+	int r;
+
+	log_open("tls");
+	read_options(&h, argc, argv);
+	confine_start();
+	raise_descriptors();
+	/* What openssl.cnf of the host says is for programs without rules of their own. */
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 ||
+	    !ticket_rotate(clock_ms()))
+		die_temp("OpenSSL cannot be used", 0);
+	load();
+	h.children = (unsigned)conf.connections;
+	h.idle_ms = (int64_t)conf.idle * 1000;
+	r = helper_run(&h);
+	if (r == -1)
+		die_misused("expected listening sockets (LISTEN_FDS) or a feed (-F)");
+	return r;
+}

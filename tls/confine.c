@@ -1,0 +1,73 @@
+/*
+ * See confine.h. The lists are what OpenSSL 3, malloc and our own loops need. Memory may
+ * grow, but never become executable; nothing can be opened, connected or started.
+ */
+#include "tls/confine.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/sandbox.h"
+
+/* Of both: memory, randomness (the generator looks whether it was forked), time, the log. */
+#define COMMON \
+	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, \
+	SYS_madvise, SYS_getrandom, SYS_getpid, SYS_clock_gettime, SYS_sendto, \
+	SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_futex, ASAN_CALLS
+#ifdef __SANITIZE_ADDRESS__
+#define ASAN_CALLS SYS_sigaltstack, SYS_mprotect, SYS_gettid, SYS_sched_yield
+#else
+#define ASAN_CALLS SYS_gettimeofday
+#endif
+
+#ifdef SYS_poll
+#define POLL SYS_poll, SYS_ppoll
+#define EPOLL_WAIT SYS_epoll_wait, SYS_epoll_pwait
+#else
+#define POLL SYS_ppoll
+#define EPOLL_WAIT SYS_epoll_pwait
+#endif
+
+/* sendmsg: the facts, once, to who asked. */
+static const int relay_calls[] = { COMMON, POLL, SYS_sendmsg, SYS_shutdown };
+
+/* recvmsg: channels come over the control socket. */
+static const int holder_calls[] = { COMMON, EPOLL_WAIT, SYS_epoll_ctl, SYS_recvmsg };
+
+void
+confine_start(void)
+{
+	static const struct rlimit none = { 0, 0 };
+
+	if (setrlimit(RLIMIT_CORE, &none) == -1)
+		die_temp("setrlimit", errno);
+	if (sandbox_no_new_privs() == -1)
+		die_temp("give up new privileges", errno);
+}
+
+static bool
+confine(int first, const int *calls, unsigned n)
+{
+	log_close();
+	if (syscall(SYS_close_range, first, ~0U, 0) == -1)
+		return false;
+	log_reopen();
+	/* A kernel without Landlock: seccomp lets nothing be opened either. */
+	return sandbox_drop_capabilities() == 0 && sandbox_landlock_nothing() != -1 &&
+	       sandbox_seccomp_only(calls, n) == 0;
+}
+
+bool
+confine_relay(int first)
+{
+	return confine(first, relay_calls, sizeof relay_calls / sizeof relay_calls[0]);
+}
+
+bool
+confine_holder(int first)
+{
+	return confine(first, holder_calls, sizeof holder_calls / sizeof holder_calls[0]);
+}

@@ -1,0 +1,16 @@
+/* What the processes of tls give up: system calls, files, capabilities, core dumps. */
+#ifndef TLS_CONFINE_H
+#define TLS_CONFINE_H
+
+#include <stdbool.h>
+
+/* Before anything is forked: no core of this process or any of its children. */
+void confine_start(void);
+
+/* The relay, before the client's first octet; every descriptor from `first` on is closed. */
+bool confine_relay(int first);
+
+/* The key holder, once the keys are read; the same. */
+bool confine_holder(int first);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * Keys of session tickets (RFC 5077, RFC 8446 4.6.1). The parent makes and rotates them,
+ * a relay inherits them by its fork: so a session is resumed by another process than the
+ * one that began it. They are in memory only; a restart ends all tickets.
+ */
+#ifndef TLS_TICKET_H
+#define TLS_TICKET_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * New tickets get a new key every six hours. A ticket lives as long, so the key before the
+ * newest is needed, and no other.
+ */
+#define TICKET_SECONDS (6 * 3600)
+
+/* The parent, before each fork: now in milliseconds of clock_ms(). False: no randomness. */
+bool ticket_rotate(int64_t now);
+
+/* The relay, after its handshake: what it does not know it can't give away. */
+void ticket_forget(void);
+
+/* Tickets of ctx are made and opened with these keys. */
+bool ticket_use(SSL_CTX *ctx);
+
+#endif
