@@ -24,6 +24,8 @@
 
 #include "base/clock.h"
 #include "base/conf.h"
+#include "base/fds.h"
+#include "base/helper.h"
 #include "base/job.h"
 #include "base/log.h"
 #include "base/num.h"
@@ -31,12 +33,14 @@
 #include "base/wipe.h"
 #include "front/front.h"
 #include "front/listen.h"
+#include "front/starter.h"
 #include "keeper/keeper.h"
 #include "session/session.h"
 
 /* A session that has closed its boundary is given so long to be gone. */
 #define LEAVE_MS (10 * 1000)
-#define USAGE "usage: smtpd [-c FILE] [-s smtp|submission|lmtp] [-L ADDRESS:PORT]..."
+#define USAGE \
+	"usage: smtpd [-c FILE] [-s smtp|submission|submissions|lmtp] [-L ADDRESS:PORT]..."
 
 struct user {
 	uid_t uid;
@@ -49,8 +53,11 @@ struct options {
 	struct listeners listeners;
 };
 
+enum { DOOR_TLS, DOOR_AUTH }; /* doors, and what a starter starts */
+
 static struct conf conf;
 static bool listening; /* no client waits on fd 1 */
+static struct helper_door doors[STARTER_HELPERS] = { { NULL, -1 }, { NULL, -1 } };
 
 /* Tells a waiting client that it may come again (RFC 5321 3.8). True: it was told. */
 static bool
@@ -118,7 +125,7 @@ read_options(struct options *o, int argc, char **argv)
 		else if (c == 'L' && listen_open(&opened, optarg, o->service, &why) == -1)
 			die_listening(why);
 		else if (c == 's' && !parse_service(optarg, &o->service))
-			die_misused("-s: expected smtp, submission or lmtp");
+			die_misused("-s: expected smtp, submission, submissions or lmtp");
 		else if (c == '?')
 			die_misused("unknown option");
 	}
@@ -174,6 +181,17 @@ open_directories(struct keeper_setup *setup)
 	setup->domains = open_directory(conf.domains, "open domains/ beside the configuration");
 }
 
+/* below fits by its few lengths, conf.state by conf_load(). */
+static void
+state_path(char out[LIMIT_FILE + 16], const char *below)
+{
+	struct text t;
+
+	text_init(&t, out, LIMIT_FILE + 16);
+	text_add(&t, conf.state);
+	text_add(&t, below);
+}
+
 /*
  * Who a session is: session-user, or the owner of STATE/jail.owner (no name service
  * is asked). 0: stay who we are, since we may not change it.
@@ -184,13 +202,10 @@ find_session_user(void)
 	struct user u = { (uid_t)conf.session_user, (gid_t)conf.session_user };
 	char path[LIMIT_FILE + 16];
 	struct stat st;
-	struct text t;
 
 	if (!sandbox_is_privileged())
 		return (struct user){ 0, 0 };
-	text_init(&t, path, sizeof path);
-	text_add(&t, conf.state);
-	text_add(&t, "/jail.owner");
+	state_path(path, "/jail.owner");
 	if (u.uid == 0 && lstat(path, &st) == 0)
 		u = (struct user){ st.st_uid, st.st_gid };
 	if (u.uid == 0 || u.gid == 0)
@@ -227,16 +242,6 @@ become_keeper_user(struct user u)
 	return false;
 }
 
-static void
-jail_path(char out[LIMIT_FILE + 8])
-{
-	struct text t;
-
-	text_init(&t, out, LIMIT_FILE + 8);
-	text_add(&t, conf.state);
-	text_add(&t, "/jail");
-}
-
 /* DATABYTES as in qmail-smtpd: overrides the configured size, 0 = no limit. */
 static uint64_t
 find_size(void)
@@ -251,27 +256,112 @@ find_size(void)
 	return n == 0 ? LIMIT_MESSAGE : n;
 }
 
-static void
-set_up_keeper(struct keeper_setup *k, enum service service)
+/* TLS takes a whole connection: no pair of pipes. */
+static bool
+is_connection(int fd)
 {
-	const char *append = getenv("RELAYCLIENT");
+	int type;
+	socklen_t len = sizeof type;
 
-	k->conf = &conf;
-	k->size = find_size();
-	k->lmtp = service == SERVICE_LMTP;
-	k->submission = service == SERVICE_SUBMISSION;
-	k->append = append != NULL ? append : "";
-	k->always_relay = append != NULL;
-	k->may_relay = k->always_relay || is_ip_in(&k->client, &conf.relay_from);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
 }
 
 static void
-set_up_session(struct session_setup *s, enum service service, const struct ip *client)
+set_up_keeper(struct keeper_setup *k, const struct job *job)
+{
+	const char *append = getenv("RELAYCLIENT");
+
+	k->job = *job;
+	k->conf = &conf;
+	k->size = find_size();
+	k->append = append != NULL ? append : "";
+	k->always_relay = append != NULL;
+	k->may_relay = k->always_relay || is_ip_in(&job->client, &conf.relay_from);
+	k->may_secure = conf.tls && is_connection(job->conn);
+	k->tls = doors[DOOR_TLS];
+	k->auth = doors[DOOR_AUTH];
+}
+
+static void
+set_up_session(struct session_setup *s, const struct job *job, bool is_connection)
 {
 	s->conf = &conf;
 	s->size = find_size();
-	s->lmtp = service == SERVICE_LMTP;
-	s->client = *client;
+	s->service = job->service;
+	s->client = job->client;
+	s->may_secure = conf.tls && is_connection;
+}
+
+/* -- helpers ------------------------------------------------------------------- */
+
+/* Who may read the key. Of root's tls itself gives up what it does not need. */
+static uid_t
+find_tls_user(gid_t *gid)
+{
+	static struct conf fresh;
+	static struct conf_tls files;
+	struct stat st;
+
+	if (!sandbox_is_privileged())
+		return 0;
+	if (conf_load_tls(&fresh, &files, conf.file, log_conf, NULL) != 0)
+		die_temp("the configuration has errors: postern check lists them", 0);
+	if (files.n == 0 || stat(files.at[0].key[0], &st) == -1)
+		die_temp("stat tls-key", errno);
+	*gid = st.st_gid;
+	return st.st_uid;
+}
+
+/* Who may read the verifiers: the owner of STATE/auth. */
+static uid_t
+find_auth_user(gid_t *gid)
+{
+	char path[LIMIT_FILE + 16];
+	struct stat st;
+
+	if (!sandbox_is_privileged())
+		return 0;
+	state_path(path, "/auth");
+	if (stat(path, &st) == -1)
+		die_temp("stat STATE/auth", errno);
+	if (st.st_uid == 0 || st.st_gid == 0)
+		die_temp("STATE/auth belongs to root; give it to a user of its own", 0);
+	*gid = st.st_gid;
+	return st.st_uid;
+}
+
+static bool
+is_socket(const char *path)
+{
+	struct stat st;
+
+	return path[0] != '\0' && stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/*
+ * Where tls and auth are reached: at the sockets of their units, or by way of a starter
+ * that is forked now, since a keeper that is confined can start nothing.
+ */
+static void
+open_doors(void)
+{
+	struct starter_helper helpers[STARTER_HELPERS] = {
+		[DOOR_TLS] = { NULL, find_tls_user, -1 },
+		[DOOR_AUTH] = { NULL, find_auth_user, -1 },
+	};
+	bool wants_auth = conf.mechanisms != 0 && (conf.tls || conf.auth_without_tls);
+	bool has_tls = is_socket(conf.tls_socket), has_auth = is_socket(conf.auth_socket);
+
+	if (conf.tls && !has_tls)
+		helpers[DOOR_TLS].name = "tls";
+	if (wants_auth && !has_auth)
+		helpers[DOOR_AUTH].name = "auth";
+	if ((helpers[DOOR_TLS].name != NULL || helpers[DOOR_AUTH].name != NULL) &&
+	    starter_start(helpers, conf.file) == -1)
+		log_error("start the starter", errno);
+	doors[DOOR_TLS] = (struct helper_door){ has_tls ? conf.tls_socket : NULL, helpers[DOOR_TLS].feed };
+	doors[DOOR_AUTH] = (struct helper_door){ has_auth ? conf.auth_socket : NULL,
+	                                    helpers[DOOR_AUTH].feed };
 }
 
 static void
@@ -350,7 +440,7 @@ reap(pid_t session)
 	int status;
 
 	if (pidfd != -1 && !gone) {
-		(void)shutdown(0, SHUT_RDWR); /* a pipe closes when we exit */
+		(void)shutdown(1, SHUT_RDWR); /* a pipe closes when we exit */
 		gone = is_gone(pidfd, LEAVE_MS);
 	}
 	/* Dead, but a tracer (strace) sees it first: so wait, it is not for long. */
@@ -371,13 +461,13 @@ reap(pid_t session)
 }
 
 static noreturn void
-be_session(int boundary, enum service service, const struct ip *client, struct user u)
+be_session(const struct job *job, struct user u)
 {
-	struct session_setup setup = { .in = 0, .out = 1, .boundary = boundary };
-	char jail[LIMIT_FILE + 8];
+	struct session_setup setup = { .in = 0, .out = 1, .boundary = job->boundary };
+	char jail[LIMIT_FILE + 16];
 
-	set_up_session(&setup, service, client);
-	jail_path(jail);
+	set_up_session(&setup, job, is_connection(job->conn));
+	state_path(jail, "/jail");
 	session_confine(&setup, jail, u.uid, u.gid);
 	setup.boundary = SESSION_BOUNDARY;
 	_exit((int)session_run(&setup));
@@ -388,17 +478,16 @@ serve_connection(enum service service)
 {
 	static const int on = 1;
 	static const struct timeval wait = { LEAVE_MS / 1000, 0 };
-	char session_id[LIMIT_ID + 1];
-	struct keeper_setup setup = { .session_id = session_id };
+	struct job job = { .service = service, .conn = 1 };
+	struct keeper_setup setup = { 0 };
 	time_t start = time(NULL);
 	struct user u, keeper;
 	int pair[2];
 	pid_t child;
 
-	find_client(&setup.client);
-	job_make_id(session_id, (unsigned)getpid());
-	set_log_context(session_id, &setup.client);
-	set_up_keeper(&setup, service);
+	find_client(&job.client);
+	job_make_id(job.session_id, (unsigned)getpid());
+	set_log_context(job.session_id, &job.client);
 	open_directories(&setup);
 	u = find_session_user();
 	keeper = find_keeper_user(setup.state);
@@ -411,14 +500,17 @@ serve_connection(enum service service)
 	child = fork();
 	if (child == -1)
 		die_starting("fork", errno);
+	job.boundary = pair[child == 0];
 	if (child == 0)
-		be_session(pair[1], service, &setup.client, u);
+		be_session(&job, u);
 	(void)close(pair[1]); /* the session's end */
-	setup.boundary = pair[0];
-	/* Many sessions ask for nothing (EHLO, QUIT); for these no sandbox is set up. */
-	if (become_keeper_user(keeper) && has_question(setup.boundary) &&
-	    confine_keeper(&setup))
-		(void)keeper_run(&setup); /* it has logged what was wrong */
+	/* Many sessions ask for nothing (EHLO, QUIT); for these nothing is set up. */
+	if (has_question(job.boundary)) {
+		open_doors();
+		set_up_keeper(&setup, &job);
+		if (become_keeper_user(keeper) && confine_keeper(&setup))
+			(void)keeper_run(&setup); /* it has logged what was wrong */
+	}
 	(void)close(pair[0]); /* tells the session */
 	reap(child);
 	log_end(start);
@@ -432,13 +524,13 @@ become_nursery(void)
 	struct session_setup setup = { 0 };
 	struct keeper_setup keeper;
 	struct user u = find_session_user();
-	char jail[LIMIT_FILE + 8];
+	char jail[LIMIT_FILE + 16];
 
 	/* What would end every keeper is found here, where it still changes something. */
 	open_directories(&keeper);
 	(void)find_keeper_user(keeper.state);
-	set_up_session(&setup, SERVICE_SMTP, &(struct ip){ .known = false });
-	jail_path(jail);
+	set_up_session(&setup, &(struct job){ .service = SERVICE_SMTP, .conn = -1 }, true);
+	state_path(jail, "/jail");
 	session_confine_ancestor(&setup, jail, NURSERY_CONTROL + 1, u.uid, u.gid);
 }
 
@@ -456,12 +548,11 @@ run_session(void)
 		/* A process that will not serve again can't steal a connection either. */
 		if (left == 1)
 			(void)close(NURSERY_QUEUE);
-		set_up_session(&setup, j.service, &j.client);
+		set_up_session(&setup, &j, true);
 		setup.in = setup.out = j.conn;
 		setup.boundary = j.boundary;
 		setup.wipe = left > 1;
-		(void)session_run(&setup);
-		(void)close(j.conn); /* shut down already */
+		(void)session_run(&setup); /* closes the connection */
 		(void)close(j.boundary);
 		/* RLIMIT_CPU counts all its clients: leave before it strikes in the middle. */
 		if (left == 1 || clock_cpu_seconds() > LIMIT_SESSION_CPU / 2)
@@ -500,10 +591,7 @@ keep(struct keeper_setup *setup, const struct job *j)
 	enum keeper_end end;
 
 	set_log_context(j->session_id, &j->client);
-	setup->boundary = j->boundary;
-	setup->client = j->client;
-	setup->session_id = j->session_id;
-	set_up_keeper(setup, j->service);
+	set_up_keeper(setup, j);
 	(void)setsockopt(j->boundary, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
 	end = keeper_run(setup);
 	see_off(j, end);
@@ -518,16 +606,19 @@ run_keeper(int control)
 	static struct packet done;
 	struct keeper_setup setup = { 0 };
 	struct job j;
+	int fds[] = { control, doors[DOOR_TLS].feed, doors[DOOR_AUTH].feed };
 
 	/* A stop is the front's to give: a terminal tells the whole group. */
 	(void)signal(SIGTERM, SIG_IGN); /* valid signals: cannot fail */
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	log_close();
-	if (dup2(control, 3) == -1 || syscall(SYS_close_range, 4, ~0U, 0) == -1)
+	if (fds_settle(fds, sizeof fds / sizeof fds[0], 3) == -1)
 		die_temp("start a keeper", errno);
 	log_reopen();
-	control = 3;
+	control = fds[0];
+	doors[DOOR_TLS].feed = fds[1];
+	doors[DOOR_AUTH].feed = fds[2];
 	open_directories(&setup);
 	if (!become_keeper_user(find_keeper_user(setup.state)) || !confine_keeper(&setup))
 		return;
@@ -562,6 +653,7 @@ serve_listeners(const struct options *o, char **argv)
 	for (char **a = argv; *a != NULL; a++)
 		if (strncmp(*a, "-L", 2) == 0)
 			setup.may_idle_out = false;
+	open_doors();
 	return front_run(&setup);
 }
 

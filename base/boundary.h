@@ -8,7 +8,7 @@
 
 /* Session to keeper. Fields are listed behind each verb. */
 enum verb {
-	VERB_BEGIN = 'b',     /* helo local domain flags size: MAIL FROM */
+	VERB_BEGIN = 'b',     /* helo local domain flags size auth: MAIL FROM */
 	VERB_RECIPIENT = 'r', /* local domain: RCPT TO */
 	VERB_BODY = 'd',      /* -: wants the message file */
 	VERB_COMMIT = 'c',    /* -: the file is written and closed */
@@ -18,6 +18,11 @@ enum verb {
 	VERB_PEER = 'p',      /* address: from a PROXY header; once, before all else */
 	VERB_XCLIENT = 'X',   /* address, "" = as it was: from XCLIENT */
 	VERB_LOG = 'l',       /* event letter; not answered */
+	VERB_TLS = 't',       /* -: can TLS be had? before the 220 of STARTTLS */
+	VERB_SECURE = 'T',    /* -: the plain descriptor is closed, wants another one */
+	VERB_AUTH = 'A',      /* mechanism initial-response, both as in helper.h */
+	VERB_RESPONSE = 'R',  /* base64: to ANSWER_CHALLENGE */
+	VERB_CANCEL = 'C',    /* -: the client gave the exchange up; not answered */
 };
 
 /* The address of VERB_XCLIENT when the proxy does not know it. */
@@ -34,6 +39,8 @@ enum verb {
  * far (octets), of VERB_BODY the message id and the descriptor; ANSWER_OUTCOMES
  * answers VERB_COMMIT: the message id and one answer letter for each recipient.
  * ANSWER_MORE precedes ANSWER_YES with one address a field (verify, expand).
+ * ANSWER_YES of VERB_SECURE has the descriptor, and two fields, "yes" or "": there is
+ * a client's certificate, and a channel to bind to; of VERB_AUTH nothing.
  */
 enum answer {
 	ANSWER_YES = '+',
@@ -51,6 +58,14 @@ enum answer {
 	ANSWER_FULL = 'f',         /* mailbox over quota now */
 	ANSWER_NO_SPACE = 's',     /* disk or inodes used up */
 	ANSWER_LOOP = 'l',         /* forward files lead in a circle */
+	ANSWER_NEED_TLS = 't',     /* submission: STARTTLS must come first */
+	ANSWER_NOT_YOURS = 'y',    /* the sender is no address of the login */
+	ANSWER_CHALLENGE = 'c',    /* base64 */
+	ANSWER_AUTH_FAILED = 'F',  /* wrong, unknown, disabled */
+	ANSWER_AUTH_SYNTAX = 'M',  /* the response is none of this mechanism */
+	ANSWER_AUTH_CLEAR = 'C',   /* not without TLS */
+	ANSWER_NO_MECHANISM = 'n',
+	ANSWER_AUTH_LATER = 'A',   /* cannot be checked now */
 	ANSWER_ERROR = 'e',        /* something of ours failed; logged */
 };
 

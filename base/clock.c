@@ -18,6 +18,15 @@ clock_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+time_t
+clock_now(void)
+{
+	struct timespec now;
+
+	(void)syscall(SYS_clock_gettime, CLOCK_REALTIME, &now); /* cannot fail, as above */
+	return now.tv_sec;
+}
+
 uint64_t
 clock_cpu_seconds(void)
 {

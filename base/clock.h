@@ -10,6 +10,9 @@
 /* Milliseconds of the monotonic clock. */
 int64_t clock_ms(void);
 
+/* Seconds since 1970. */
+time_t clock_now(void);
+
 /* Seconds of CPU this process has used. */
 uint64_t clock_cpu_seconds(void);
 

@@ -15,6 +15,7 @@ parse_service(const char *s, enum service *service)
 	} names[] = {
 		{ "smtp", SERVICE_SMTP },
 		{ "submission", SERVICE_SUBMISSION },
+		{ "submissions", SERVICE_SUBMISSIONS },
 		{ "lmtp", SERVICE_LMTP },
 	};
 

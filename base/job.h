@@ -13,6 +13,7 @@
 enum service {
 	SERVICE_SMTP = 's',
 	SERVICE_SUBMISSION = 'u',
+	SERVICE_SUBMISSIONS = 'U', /* the same under TLS from the start (RFC 8314) */
 	SERVICE_LMTP = 'l',
 };
 
@@ -23,8 +24,22 @@ struct job {
 	int boundary, conn;           /* owned by the receiver */
 };
 
-/* "smtp", "submission", "lmtp"; false for another word. */
+/* "smtp", "submission", "submissions", "lmtp"; false for another word. */
 bool parse_service(const char *s, enum service *service);
+
+/* RFC 6409's rules apply. */
+static inline bool
+is_submission(enum service s)
+{
+	return s == SERVICE_SUBMISSION || s == SERVICE_SUBMISSIONS;
+}
+
+/* The client's first octet belongs to a TLS handshake. */
+static inline bool
+is_implicit_tls(enum service s)
+{
+	return s == SERVICE_SUBMISSIONS;
+}
 
 /* 0, or -1 with errno. The descriptors stay the sender's. */
 int job_send(int sock, const struct job *j);

@@ -13,9 +13,10 @@
 #define LIMIT_ADDRESS (2 * LIMIT_LOCAL + 2 + 1 + LIMIT_DOMAIN + 2)
 /*
  * RFC 5321 4.5.3.1.4 asks for 512 octets including CRLF, and each extension adds
- * to it (RFC 1870, 3030, 6152, 6531, 3461); 2048 covers the sum.
+ * to it (RFC 1870, 3030, 6152, 6531, 3461): 2048 would cover the sum. The rest is
+ * for AUTH with an initial response, LIMIT_SASL.
  */
-#define LIMIT_COMMAND 2048
+#define LIMIT_COMMAND 4096
 /* A command line without an end is read and dropped up to here, then we close. */
 #define LIMIT_COMMAND_DRAIN (64 * 1024)
 /* RFC 5321 4.5.3.1.5: reply line including CRLF. */
@@ -38,6 +39,8 @@
 #define LIMIT_MESSAGE ((uint64_t)1 << 40)
 /* Trace headers that we put before a message. */
 #define LIMIT_TRACE 2048
+/* Header lines that submission adds (RFC 6409 8): Date and Message-ID. */
+#define LIMIT_FIXUP 512
 /* A refused message is read on to its end for this many octets past the limit. */
 #define LIMIT_DRAIN ((uint64_t)64 * 1024 * 1024)
 /* Octets read at once from a client. */
@@ -65,6 +68,8 @@
  * mechanisms say is far shorter, and over a server's limit it allows 500 5.5.6.
  */
 #define LIMIT_SASL 3072
+/* RFC 4616 2: what PLAIN carries of a login or a password. */
+#define LIMIT_PASSWORD 255
 /* A directory entry, NAME_MAX of every Linux filesystem in use. */
 #define LIMIT_NAME 255
 /* One log line; a longer value is cut and ends in "...". */

@@ -18,6 +18,7 @@ static enum target target;
 static const char *name; /* syslog keeps no copy */
 static char context_session[LIMIT_ID + 1];
 static char context_client[64];
+static char context_login[LIMIT_ADDRESS + 1];
 
 static bool
 is_same_file(const struct stat *a, int fd)
@@ -94,6 +95,13 @@ log_context(const char *session, const char *client)
 {
 	(void)text_copy(context_session, sizeof context_session, session);
 	(void)text_copy(context_client, sizeof context_client, client);
+	context_login[0] = '\0';
+}
+
+void
+log_login(const char *login)
+{
+	(void)text_copy(context_login, sizeof context_login, login);
 }
 
 static bool
@@ -178,6 +186,8 @@ log_start(struct log_line *l, const char *event)
 		log_field(l, "session", context_session);
 	if (context_client[0] != '\0')
 		log_field(l, "client", context_client);
+	if (context_login[0] != '\0')
+		log_field(l, "login", context_login);
 }
 
 void

@@ -32,6 +32,8 @@ void log_reopen(void);
 
 /* Fields that every line of this process gets from now on; "" leaves one out. */
 void log_context(const char *session, const char *client);
+/* One more; log_context() forgets it. */
+void log_login(const char *login);
 
 struct log_line {
 	struct text t;

@@ -90,9 +90,15 @@ enforce(int ruleset)
 }
 
 int
+sandbox_no_trace(void)
+{
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+int
 sandbox_no_new_privs(void)
 {
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+	if (sandbox_no_trace() == -1)
 		return -1;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
@@ -126,6 +132,30 @@ sandbox_landlock_files(int state, int conf)
 	if (ruleset == -1)
 		return -1;
 	if (add_path(ruleset, state, all) == -1 || add_path(ruleset, conf, read_only) == -1) {
+		int err = errno;
+
+		(void)close(ruleset);
+		errno = err;
+		return -1;
+	}
+	return enforce(ruleset);
+}
+
+int
+sandbox_landlock_dir(int dir)
+{
+	int abi = sandbox_landlock_abi();
+	uint64_t rights = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
+	                  LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
+	                  LANDLOCK_ACCESS_FS_REMOVE_FILE;
+	int ruleset;
+
+	if (abi < 1)
+		return 0;
+	ruleset = open_ruleset(abi);
+	if (ruleset == -1)
+		return -1;
+	if (add_path(ruleset, dir, rights) == -1) {
 		int err = errno;
 
 		(void)close(ruleset);
@@ -249,6 +279,41 @@ sandbox_seccomp_only(const int *calls, unsigned n)
 		len += add_call(filter + len, calls[i]);
 	filter[len++] = (struct sock_filter)KILL;
 	prog.len = (unsigned short)len;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
+}
+
+int
+sandbox_seccomp_calls(const int *calls, size_t n)
+{
+	static const struct sock_filter head[] = {
+		LOAD(arch),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
+		KILL,
+		LOAD(nr),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
+		KILL,
+	};
+	static struct sock_filter filter[6 + 2 * SANDBOX_CALLS + 1];
+	struct sock_fprog prog = { 0, filter };
+	size_t at = sizeof head / sizeof head[0];
+
+	if (n > SANDBOX_CALLS) {
+		errno = E2BIG;
+		return -1;
+	}
+	for (size_t i = 0; i < at; i++)
+		filter[i] = head[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct sock_filter row[] = {
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		};
+
+		filter[at++] = row[0];
+		filter[at++] = row[1];
+	}
+	filter[at++] = (struct sock_filter)KILL;
+	prog.len = (unsigned short)at;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
 }
 

@@ -6,10 +6,14 @@
 #define BASE_SANDBOX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* Landlock's ABI version of the running kernel; 0 where it is missing or off. */
 int sandbox_landlock_abi(void);
+
+/* Dumpable 0: neither a core nor a tracer sees this process. */
+int sandbox_no_trace(void);
 
 /* Dumpable 0 and no new privileges, for this process and its children. */
 int sandbox_no_new_privs(void);
@@ -27,8 +31,15 @@ int sandbox_landlock_nothing(void);
  */
 int sandbox_landlock_files(int state, int conf);
 
+/* Landlock for who replaces files beneath one directory, and does nothing else. */
+int sandbox_landlock_dir(int dir);
+
 /* Kills the process at any system call but the session's few. 0, or -1 with errno. */
 int sandbox_seccomp_session(void);
+
+/* The same with a list of one's own, SYS_* numbers, SANDBOX_CALLS at most (E2BIG). */
+#define SANDBOX_CALLS 100
+int sandbox_seccomp_calls(const int *calls, size_t n);
 
 /*
  * Kills the process at any system call but the n listed ones. What maps memory may do so

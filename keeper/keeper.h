@@ -9,20 +9,23 @@
 #include <stdint.h>
 
 #include "base/conf.h"
-#include "base/ip.h"
+#include "base/helper.h"
+#include "base/job.h"
 
 struct keeper_setup {
-	int boundary;
+	/*
+	 * The boundary, the client's connection, the session's id and service, the
+	 * client's address. With TLS conn comes to mean the plain end, in place.
+	 */
+	struct job job;
+	bool may_secure;         /* conn can be handed to tls */
+	struct helper_door tls, auth;
 	int state, domains;      /* held directories: STATE, CONF/domains */
 	const struct conf *conf;
-	const char *session_id;  /* message ids begin with it */
-	struct ip client;
-	bool may_relay;          /* relay-from, or always_relay */
+	bool may_relay;          /* relay-from, always_relay, or a login */
 	bool always_relay;       /* RELAYCLIENT is set */
 	const char *append;      /* RELAYCLIENT's value, or "" */
 	uint64_t size;           /* largest message: conf->size, or DATABYTES */
-	bool lmtp;
-	bool submission;         /* only who may relay may send (RFC 6409 4.3) */
 };
 
 enum keeper_end {

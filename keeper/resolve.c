@@ -108,7 +108,7 @@ add_destination(struct resolver *r, const char *path, const struct domain *d)
 			return link_target(r, i);
 	if (t->n_destinations == LIMIT_DESTINATIONS)
 		return ANSWER_TOO_MANY;
-	a = quota_check(r->state, path, d, r->size);
+	a = r->ignore_quota ? ANSWER_YES : quota_check(r->state, path, d, r->size);
 	if (a != ANSWER_YES)
 		return a;
 	new = &t->destinations[t->n_destinations];
@@ -314,6 +314,49 @@ resolve_recipient(struct resolver *r, const struct address *a, uint64_t size,
 		t->n_links = r->first;
 	}
 	return answer;
+}
+
+/* A login without a domain is one of this host. */
+static bool
+login_path(char out[MAILBOX_PATH], const char *login, const char *hostname)
+{
+	char domain[LIMIT_NAME + 1], name[LIMIT_NAME + 1];
+	struct address a;
+
+	if (!parse_address(login, &a) &&
+	    (!text_copy(a.local, sizeof a.local, login) ||
+	     !text_copy(a.domain, sizeof a.domain, hostname)))
+		return false;
+	if (!name_domain(domain, a.domain) || !name_mailbox(name, a.local))
+		return false;
+	mailbox_path(out, domain, name);
+	return true;
+}
+
+bool
+resolve_is_of(struct resolver *r, const struct address *a, const char *login,
+              struct targets *scratch)
+{
+	const char *append = r->append;
+	uint64_t limit = UINT64_MAX;
+	char path[MAILBOX_PATH];
+	bool found = false;
+
+	if (!login_path(path, login, r->conf->hostname))
+		return false;
+	if (is_own(a, path))
+		return true;
+	r->append = "";
+	r->ignore_quota = true;
+	scratch->n_destinations = scratch->n_links = 0;
+	if (resolve_recipient(r, a, 0, scratch, &limit) == ANSWER_YES)
+		for (unsigned i = 0; i < scratch->n_destinations; i++)
+			found |= strcmp(scratch->destinations[i].path, path) == 0;
+	explicit_bzero(scratch->destinations,
+	               scratch->n_destinations * sizeof scratch->destinations[0]);
+	r->append = append;
+	r->ignore_quota = false;
+	return found;
 }
 
 enum answer

@@ -40,6 +40,7 @@ struct resolver {
 	int state, domains;        /* held directories */
 	bool may_relay;            /* this client, by its address or login */
 	const char *append;        /* RELAYCLIENT's value, or "" */
+	bool ignore_quota;         /* whose is it, not does it fit */
 	/* the rest is the resolver's own */
 	struct targets *targets;
 	unsigned first;            /* of this recipient's links */
@@ -58,6 +59,13 @@ struct resolver {
  */
 enum answer resolve_recipient(struct resolver *r, const struct address *a, uint64_t size,
                               struct targets *t, uint64_t *limit);
+
+/*
+ * True when mail for `a` would arrive, among others perhaps, in the mailbox of `login`:
+ * its own address, with a tag too, an alias, a catchall. Uses scratch.
+ */
+bool resolve_is_of(struct resolver *r, const struct address *a, const char *login,
+                   struct targets *scratch);
 
 /* EXPN: calls tell() with each address a forward file holds, or with the address. */
 enum answer resolve_expand(struct resolver *r, const struct address *a,

@@ -3,14 +3,19 @@
 
 #include "base/clock.h"
 
-static const char *
-protocol(const struct trace *tr)
+/* "ESMTPSA": RFC 3848, RFC 6531 4.3. */
+static void
+add_protocol(struct text *t, const struct trace *tr)
 {
-	if (tr->lmtp)
-		return tr->smtputf8 ? "UTF8LMTP" : "LMTP";
-	if (!tr->esmtp)
-		return "SMTP";
-	return tr->smtputf8 ? "UTF8SMTP" : "ESMTP";
+	if (tr->smtputf8)
+		text_add(t, "UTF8");
+	else if (tr->esmtp && !tr->lmtp)
+		text_addc(t, 'E');
+	text_add(t, tr->lmtp ? "LMTP" : "SMTP");
+	if (tr->tls != NULL)
+		text_addc(t, 'S');
+	if (tr->auth)
+		text_addc(t, 'A');
 }
 
 void
@@ -34,13 +39,21 @@ trace_text(struct text *t, const struct trace *tr)
 	text_add(t, ")\n\tby ");
 	text_add(t, tr->host);
 	text_add(t, " with ");
-	text_add(t, protocol(tr));
+	add_protocol(t, tr);
 	text_add(t, " id ");
 	text_add(t, tr->id);
 	if (tr->recipient != NULL) {
 		text_add(t, "\n\tfor <");
 		address_text(t, tr->recipient);
 		text_addc(t, '>');
+	}
+	/* RFC 8314 4.3; its names come from our own helper. */
+	if (tr->tls != NULL) {
+		text_add(t, "\n\ttls ");
+		text_add(t, tr->tls->cipher);
+		text_add(t, " (");
+		text_add(t, tr->tls->version);
+		text_addc(t, ')');
 	}
 	text_add(t, ";\n\t");
 	clock_date(t, tr->now);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/address.h"
+#include "base/helper.h"
 #include "base/ip.h"
 #include "base/text.h"
 
@@ -16,7 +17,8 @@ struct trace {
 	const struct ip *client;
 	const char *host;                /* ours */
 	const char *id;                  /* of the message */
-	bool esmtp, lmtp, smtputf8;      /* the protocol word, RFC 3848 and 6531 */
+	bool esmtp, lmtp, smtputf8, auth; /* the protocol word, RFC 3848 and 6531 */
+	const struct tls_facts *tls;     /* its last letters, and RFC 8314's clause; NULL: none */
 	time_t now;
 };
 

@@ -75,8 +75,6 @@ transaction_begin(struct transaction *t, const struct mail_from *from)
 	t->from = *from;
 	if (t->count == t->setup->conf->messages)
 		return ANSWER_TOO_MANY;
-	if (t->setup->submission && !t->setup->may_relay)
-		return ANSWER_NO_AUTH;
 	if (from->size > t->setup->size)
 		return ANSWER_TOO_BIG;
 	if (!has_room(t))
@@ -84,7 +82,7 @@ transaction_begin(struct transaction *t, const struct mail_from *from)
 	t->count++;
 	t->limit = t->setup->size;
 	text_init(&id, t->id, sizeof t->id);
-	text_add(&id, t->setup->session_id);
+	text_add(&id, t->setup->job.session_id);
 	text_addc(&id, '.');
 	text_addu(&id, t->count);
 	return ANSWER_YES;
@@ -151,7 +149,7 @@ transaction_add(struct transaction *t, const struct address *to)
 		answer = resolve_recipient(t->resolver, to, t->from.size, &t->targets,
 		                           &limit);
 	/* With LMTP the domain's limit is its recipients' own: the delivery checks it. */
-	if (answer == ANSWER_YES && !t->setup->lmtp)
+	if (answer == ANSWER_YES && t->setup->job.service != SERVICE_LMTP)
 		t->limit = limit;
 	if (answer != ANSWER_YES) {
 		log_refused(t, to, answer);
@@ -173,12 +171,14 @@ write_trace(struct transaction *t)
 		.sender = &t->from.sender,
 		.recipient = t->n_recipients == 1 ? &t->recipients[0].address : NULL,
 		.helo = t->from.helo,
-		.client = &t->setup->client,
+		.client = &t->setup->job.client,
 		.host = t->setup->conf->hostname,
 		.id = t->id,
 		.esmtp = t->from.esmtp,
-		.lmtp = t->setup->lmtp,
+		.lmtp = t->setup->job.service == SERVICE_LMTP,
 		.smtputf8 = t->from.smtputf8,
+		.auth = t->from.login,
+		.tls = t->from.tls,
 		.now = time(NULL),
 	};
 
@@ -246,7 +246,9 @@ seal(struct transaction *t, uint64_t *size)
 		return ANSWER_ERROR;
 	}
 	/* The stored form is never longer than the canonical one that limits count. */
-	return *size > t->limit + t->trace_len ? ANSWER_TOO_BIG : ANSWER_YES;
+	return *size > t->limit + t->trace_len +
+	               (is_submission(t->setup->job.service) ? LIMIT_FIXUP : 0) ?
+	       ANSWER_TOO_BIG : ANSWER_YES;
 }
 
 enum answer
@@ -259,7 +261,7 @@ transaction_commit(struct transaction *t, char outcomes[LIMIT_RECIPIENTS + 1])
 		.targets = &t->targets,
 		.recipients = t->recipients,
 		.n_recipients = t->n_recipients,
-		.each_alone = t->setup->lmtp,
+		.each_alone = t->setup->job.service == SERVICE_LMTP,
 	};
 	enum answer a = seal(t, &d.size);
 	struct text w;

@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/boundary.h"
+#include "base/helper.h"
 #include "keeper/keeper.h"
 #include "keeper/message.h"
 #include "keeper/resolve.h"
@@ -20,6 +21,8 @@ struct mail_from {
 	struct address sender;    /* local "" for <> */
 	bool esmtp, smtputf8;
 	uint64_t size;            /* SIZE=, 0 = not said */
+	bool login;               /* the client has authenticated */
+	const struct tls_facts *tls; /* NULL without TLS */
 };
 
 struct transaction {

@@ -74,7 +74,7 @@ ask_xclient(struct ask *k, const struct ip *ip)
 }
 
 enum answer
-ask_begin(struct ask *k, const struct sender *s)
+ask_begin(struct ask *k, const struct sender *s, const char *auth)
 {
 	char flags[5];
 	struct text t;
@@ -94,6 +94,7 @@ ask_begin(struct ask *k, const struct sender *s)
 	packet_add(&k->packet, s->address.domain);
 	packet_add(&k->packet, flags);
 	packet_addu(&k->packet, s->size);
+	packet_add(&k->packet, auth);
 	return ask(k);
 }
 
@@ -119,15 +120,16 @@ ask_recipient(struct ask *k, const struct address *a, uint64_t *limit)
 }
 
 enum answer
-ask_body(struct ask *k, int *fd)
+ask_body(struct ask *k, int *fd, char id[LIMIT_ID + 1])
 {
 	enum answer answer;
 
 	packet_start(&k->packet, VERB_BODY);
 	answer = ask(k);
-	if (answer == ANSWER_YES && k->packet.fd[0] == -1)
-		return unclear(k);
 	*fd = k->packet.fd[0];
+	if (answer == ANSWER_YES && (*fd == -1 || k->packet.n != 1 ||
+	                             !text_copy(id, LIMIT_ID + 1, k->packet.field[0])))
+		return unclear(k);
 	return answer;
 }
 
@@ -171,6 +173,63 @@ enum answer
 ask_more(struct ask *k)
 {
 	return hear(k);
+}
+
+enum answer
+ask_tls(struct ask *k)
+{
+	packet_start(&k->packet, VERB_TLS);
+	return ask(k);
+}
+
+enum answer
+ask_secure(struct ask *k, int *fd, bool *certificate, bool *channel)
+{
+	enum answer answer;
+
+	packet_start(&k->packet, VERB_SECURE);
+	answer = ask(k);
+	if (answer == ANSWER_YES && (k->packet.fd[0] == -1 || k->packet.n != 2))
+		return unclear(k);
+	*fd = k->packet.fd[0];
+	*certificate = answer == ANSWER_YES && strcmp(k->packet.field[0], "yes") == 0;
+	*channel = answer == ANSWER_YES && strcmp(k->packet.field[1], "yes") == 0;
+	return answer;
+}
+
+/* The answer comes into the same buffer, but need not be as long as a password. */
+static enum answer
+ask_secretly(struct ask *k)
+{
+	tell(k);
+	explicit_bzero(k->packet.buf, sizeof k->packet.buf);
+	if (hear(k) == ANSWER_CHALLENGE && k->packet.n != 1)
+		return unclear(k);
+	return k->gone ? ANSWER_GONE : (enum answer)(unsigned char)k->packet.letter;
+}
+
+enum answer
+ask_auth(struct ask *k, const char *mechanism, const char *response)
+{
+	packet_start(&k->packet, VERB_AUTH);
+	packet_add(&k->packet, mechanism);
+	packet_add(&k->packet, response);
+	return ask_secretly(k);
+}
+
+enum answer
+ask_response(struct ask *k, const char *response)
+{
+	packet_start(&k->packet, VERB_RESPONSE);
+	packet_add(&k->packet, response);
+	return ask_secretly(k);
+}
+
+void
+ask_cancel(struct ask *k)
+{
+	packet_start(&k->packet, VERB_CANCEL);
+	tell(k);
 }
 
 void

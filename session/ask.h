@@ -34,13 +34,14 @@ struct sender {
 enum answer ask_peer(struct ask *k, const struct ip *ip);
 enum answer ask_xclient(struct ask *k, const struct ip *ip); /* NULL: as it was */
 
-enum answer ask_begin(struct ask *k, const struct sender *s);
+/* auth: the value of AUTH=, "" where there was none. */
+enum answer ask_begin(struct ask *k, const struct sender *s, const char *auth);
 
 /* On ANSWER_YES *limit is the largest size, in octets, that this message may have. */
 enum answer ask_recipient(struct ask *k, const struct address *a, uint64_t *limit);
 
-/* On ANSWER_YES *fd is the message file, open for appending. */
-enum answer ask_body(struct ask *k, int *fd);
+/* On ANSWER_YES *fd is the message file, open for appending, and id the message's. */
+enum answer ask_body(struct ask *k, int *fd, char id[LIMIT_ID + 1]);
 
 /*
  * After the file is closed. On ANSWER_OUTCOMES id and outcomes are filled: one
@@ -58,6 +59,23 @@ void ask_abort(struct ask *k);
 enum answer ask_verify(struct ask *k, const struct address *a);
 enum answer ask_expand(struct ask *k, const struct address *a);
 enum answer ask_more(struct ask *k);
+
+/* Can TLS be had? */
+enum answer ask_tls(struct ask *k);
+
+/*
+ * After the plain descriptor is closed. On ANSWER_YES *fd is the connection from now
+ * on; certificate: the client has shown one; channel: there is one to bind to.
+ */
+enum answer ask_secure(struct ask *k, int *fd, bool *certificate, bool *channel);
+
+/*
+ * RFC 4954. response is base64; on ANSWER_CHALLENGE so is k->packet.field[0]. The
+ * packet is wiped of what was sent.
+ */
+enum answer ask_auth(struct ask *k, const char *mechanism, const char *response);
+enum answer ask_response(struct ask *k, const char *response);
+void ask_cancel(struct ask *k);
 
 void ask_log(struct ask *k, enum event e);
 

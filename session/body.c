@@ -28,23 +28,12 @@ fail(struct session *s, const struct reply *why, enum event event)
 	ask_log(&s->ask, event);
 }
 
-/* Starts a body; without a file to write to it has failed from the start. */
 static void
-open_body(struct session *s, enum stream_mode mode)
+write_all(void *context, const char *buf, size_t len)
 {
-	enum answer a = ask_body(&s->ask, &s->body.fd);
+	struct session *s = context;
 
-	stream_init(&s->body.stream, mode);
-	hops_init(&s->body.hops);
-	s->body.failed = a == ANSWER_YES ? NULL : session_refused(s, a);
-	if (a != ANSWER_YES)
-		s->body.fd = -1;
-}
-
-static void
-write_all(struct session *s, const char *buf, size_t len)
-{
-	while (len > 0) {
+	while (len > 0 && s->body.failed == NULL) {
 		ssize_t n = write(s->body.fd, buf, len);
 
 		if (n == -1 && errno == EINTR)
@@ -62,6 +51,20 @@ write_all(struct session *s, const char *buf, size_t len)
 	}
 }
 
+/* Starts a body; without a file to write to it has failed from the start. */
+static void
+open_body(struct session *s, enum stream_mode mode)
+{
+	enum answer a = ask_body(&s->ask, &s->body.fd, s->body.id);
+
+	stream_init(&s->body.stream, mode);
+	hops_init(&s->body.hops);
+	fixup_init(&s->body.fixup, s->body.id, s->setup->conf->hostname, write_all, s);
+	s->body.failed = a == ANSWER_YES ? NULL : session_refused(s, a);
+	if (a != ANSWER_YES)
+		s->body.fd = -1;
+}
+
 /* Stores what the data machine made of a piece, unless the body has failed. */
 static void
 store(struct session *s, const char *buf, size_t len)
@@ -77,6 +80,8 @@ store(struct session *s, const char *buf, size_t len)
 		fail(s, &reply_too_big, EVENT_TOO_BIG);
 	else if (b->hops.received > s->setup->conf->received)
 		fail(s, &reply_hops, EVENT_HOPS);
+	else if (is_submission(s->setup->service))
+		fixup_feed(&b->fixup, buf, len);
 	else
 		write_all(s, buf, len);
 }
@@ -136,7 +141,7 @@ answer_each(struct session *s, const struct reply *same, const char *id)
 		s->detail[0] = '\0';
 		if (r == &reply_stored)
 			(void)text_copy(s->detail, sizeof s->detail, id);
-		if (!s->setup->lmtp)
+		if (s->setup->service != SERVICE_LMTP)
 			break;
 		if (i + 1 < n)
 			session_send(s, r);
@@ -177,9 +182,11 @@ finish(struct session *s)
 {
 	stream_finish(&s->body.stream);
 	store(s, "", 0);
+	if (s->body.failed == NULL && is_submission(s->setup->service))
+		fixup_finish(&s->body.fixup);
 	if (s->body.failed == NULL)
 		return commit(s);
-	if (s->setup->lmtp)
+	if (s->setup->service == SERVICE_LMTP)
 		(void)answer_each(s, s->body.failed, "");
 	return refuse(s);
 }

@@ -10,6 +10,7 @@
 #include "session/body.h"
 #include "session/path.h"
 #include "session/probe.h"
+#include "session/sasl.h"
 #include "session/xclient.h"
 
 enum argument { NO_ARG, ARG, OPT_ARG };
@@ -40,6 +41,7 @@ static const struct reply *do_noop(struct session *s, const char *arg);
 static const struct reply *do_vrfy(struct session *s, const char *arg);
 static const struct reply *do_expn(struct session *s, const char *arg);
 static const struct reply *do_help(struct session *s, const char *arg);
+static const struct reply *do_starttls(struct session *s, const char *arg);
 static const struct reply *do_quit(struct session *s, const char *arg);
 
 static const struct command commands[] = {
@@ -69,6 +71,10 @@ static const struct command commands[] = {
 	  "EXPN list@example.org: where does mail for it go?" },
 	{ "HELP", do_help,      OPT_ARG, 0,                 0,      0,
 	  "HELP [command]: this text" },
+	{ "STARTTLS", do_starttls, NO_ARG, HELLO,          TLS | MAIL, SYNC,
+	  "STARTTLS: speak TLS from here on" },
+	{ "AUTH", sasl_do_auth, ARG,     HELLO,             LOGIN | MAIL, 0,
+	  "AUTH mechanism [initial-response]: show who you are; EHLO lists mechanisms" },
 	{ "QUIT", do_quit,      NO_ARG,  0,                 0,      0,
 	  "QUIT: say goodbye" },
 	{ "XCLIENT", xclient_do, ARG,    0,                 MAIL,   PROXY_ONLY,
@@ -90,14 +96,22 @@ static const struct {
 	{ MAIL, &reply_need_sender, &reply_nested },
 	{ RCPT, &reply_need_recipient, NULL },
 	{ CHUNKS, NULL, &reply_in_chunks },
+	{ TLS, NULL, &reply_secured },
+	{ LOGIN, NULL, &reply_known },
 };
+
+static bool
+is_lmtp(const struct session *s)
+{
+	return s->setup->service == SERVICE_LMTP;
+}
 
 static bool
 is_offered(const struct session *s, const struct command *c)
 {
 	if (c->flags & PROXY_ONLY && !xclient_is_allowed(s))
 		return false;
-	return !(c->flags & (s->setup->lmtp ? SMTP_ONLY : LMTP_ONLY));
+	return !(c->flags & (is_lmtp(s) ? SMTP_ONLY : LMTP_ONLY));
 }
 
 static const struct command *
@@ -114,7 +128,7 @@ static const struct reply *
 find_objection(struct session *s, const struct command *c, const char *arg)
 {
 	if (!is_offered(s, c))
-		return s->setup->lmtp ? &reply_use_lhlo : &reply_use_ehlo;
+		return is_lmtp(s) ? &reply_use_lhlo : &reply_use_ehlo;
 	if (c->argument == NO_ARG && *arg != '\0')
 		return &reply_no_argument;
 	if (c->argument == ARG && *arg == '\0')
@@ -206,6 +220,12 @@ is_vrfy_on(const struct session *s)
 	return s->setup->conf->vrfy;
 }
 
+static bool
+may_start_tls(const struct session *s)
+{
+	return s->setup->may_secure && !(s->have & TLS);
+}
+
 static const struct keyword {
 	const char *name;
 	void (*add)(const struct session *s, struct text *t);
@@ -219,6 +239,8 @@ static const struct keyword {
 	{ "BINARYMIME", NULL, NULL },          /* RFC 3030 */
 	{ "SMTPUTF8", NULL, NULL },            /* RFC 6531 */
 	{ "LIMITS", add_limits, NULL },        /* RFC 9422 */
+	{ "STARTTLS", NULL, may_start_tls },   /* RFC 3207 */
+	{ "AUTH", sasl_add_mechanisms, sasl_is_offered }, /* RFC 4954 */
 	{ "VRFY", NULL, NULL },                /* RFC 5321 3.5 */
 	{ "EXPN", NULL, is_vrfy_on },
 	{ "XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT", NULL, xclient_is_allowed },
@@ -265,7 +287,7 @@ do_mail(struct session *s, const char *arg)
 	from->smtputf8 = params.smtputf8;
 	from->eight_bit = params.eight_bit;
 	from->binary = params.binary;
-	a = ask_begin(&s->ask, from);
+	a = ask_begin(&s->ask, from, params.auth);
 	if (a == ANSWER_TOO_MANY)
 		return &reply_too_many_messages;
 	if (a != ANSWER_YES)
@@ -393,6 +415,19 @@ do_help(struct session *s, const char *arg)
 			session_line(s, &reply_help, c->help);
 	(void)text_copy(s->detail, sizeof s->detail, "RFC 5321 has the details");
 	return &reply_help;
+}
+
+static const struct reply *
+do_starttls(struct session *s, const char *arg)
+{
+	(void)arg;
+	if (!may_start_tls(s))
+		return &reply_no_starttls;
+	if (ask_tls(&s->ask) != ANSWER_YES)
+		return &reply_no_tls;
+	session_send(s, &reply_go_secure);
+	(void)session_secure(s); /* the client greets first, or is gone */
+	return NULL;
 }
 
 static const struct reply *

@@ -37,7 +37,7 @@ give_up(uint64_t size, const char *jail, uid_t uid, gid_t gid)
 {
 	(void)signal(SIGPIPE, SIG_IGN); /* valid signals: these cannot fail */
 	(void)signal(SIGXFSZ, SIG_IGN);
-	cap(RLIMIT_FSIZE, size + LIMIT_TRACE);
+	cap(RLIMIT_FSIZE, size + LIMIT_TRACE + LIMIT_FIXUP);
 	cap(RLIMIT_CORE, 0);
 	if (uid != 0) {
 		if (chroot(jail) == -1 || chdir("/") == -1)

@@ -242,6 +242,12 @@ io_linger(struct io *io)
 }
 
 void
+io_forget(struct io *io)
+{
+	explicit_bzero(io->input, io->at);
+}
+
+void
 io_wipe(struct io *io)
 {
 	explicit_bzero(io->input, io->high);

@@ -63,6 +63,9 @@ void io_flush(struct io *io);
  * gets our last reply instead of a reset (RFC 9293 3.6.1). */
 void io_linger(struct io *io);
 
+/* Forgets the lines that have been used: they held a secret. */
+void io_forget(struct io *io);
+
 /* Forgets what the client sent and was sent. */
 void io_wipe(struct io *io);
 

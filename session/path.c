@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/xtext.h"
 #include "session/reply.h"
 
 static bool
@@ -103,16 +104,29 @@ set_body(struct mail_parameters *params, const char *value)
 	return params->eight_bit || params->binary || strcasecmp(value, "7BIT") == 0;
 }
 
+/* RFC 4954 5: "<>", or a mailbox as xtext. Whom we do not trust we believe neither. */
+static bool
+is_auth_value(const char *value)
+{
+	char text[LIMIT_ADDRESS + 1];
+	struct address a;
+	struct text t;
+
+	text_init(&t, text, sizeof text);
+	return strcmp(value, "<>") == 0 || (xtext_decode(&t, value, strlen(value)) &&
+	                                    parse_address(text, &a));
+}
+
 static const struct reply *
 set_parameter(struct mail_parameters *params, const struct parameter *p, unsigned *seen)
 {
-	static const char *const names[] = { "SIZE", "BODY", "SMTPUTF8" };
+	static const char *const names[] = { "SIZE", "BODY", "SMTPUTF8", "AUTH" };
 	unsigned which = 0;
 	bool ok;
 
-	while (which < 3 && strcasecmp(p->keyword, names[which]) != 0)
+	while (which < 4 && strcasecmp(p->keyword, names[which]) != 0)
 		which++;
-	if (which == 3)
+	if (which == 4)
 		return &reply_unknown_parameter;
 	if (*seen & 1U << which)
 		return &reply_bad_parameter;
@@ -125,8 +139,11 @@ set_parameter(struct mail_parameters *params, const struct parameter *p, unsigne
 		      (params->size = UINT64_MAX) != 0);
 	else if (which == 1)
 		ok = p->has_value && set_body(params, p->value);
-	else
+	else if (which == 2)
 		ok = params->smtputf8 = !p->has_value;
+	else
+		ok = p->has_value && is_auth_value(p->value) &&
+		     text_copy(params->auth, sizeof params->auth, p->value);
 	return ok ? NULL : &reply_bad_parameter;
 }
 

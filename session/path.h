@@ -16,6 +16,7 @@ struct mail_parameters {
 	bool smtputf8;    /* RFC 6531 */
 	bool eight_bit;   /* BODY=8BITMIME, RFC 6152 */
 	bool binary;      /* BODY=BINARYMIME, RFC 3030 */
+	char auth[3 * LIMIT_ADDRESS + 1]; /* AUTH=, xtext (RFC 4954 5); "" = not said */
 };
 
 /*

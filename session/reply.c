@@ -14,6 +14,9 @@ const struct reply reply_chunk_ok = { 250, "2.0.0", "" };
 const struct reply reply_stored = { 250, "2.0.0", "ok" };
 const struct reply reply_go_ahead = { 354, NULL,
 	"go ahead, end with a dot on a line of its own" };
+const struct reply reply_go_secure = { 220, "2.0.0", "ready to start TLS" };
+const struct reply reply_challenge = { 334, NULL, "" };
+const struct reply reply_authenticated = { 235, "2.7.0", "authenticated" };
 const struct reply reply_verified = { 250, "2.1.5", "" };
 const struct reply reply_cannot_verify = { 252, "2.5.2",
 	"not verified, but mail for it may be tried" };
@@ -27,6 +30,9 @@ const struct reply reply_no_queue = { 451, "4.3.0",
 	"mail to other hosts cannot be queued yet" };
 const struct reply reply_full = { 452, "4.2.2", "mailbox full" };
 const struct reply reply_no_space = { 452, "4.3.1", "no space left, try again later" };
+const struct reply reply_no_tls = { 454, "4.7.0", "TLS cannot be had now" };
+const struct reply reply_auth_later = { 454, "4.7.0",
+	"cannot authenticate now, try again later" };
 const struct reply reply_too_many_recipients = { 452, "4.5.3", "too many recipients" };
 const struct reply reply_too_many_messages = { 452, "4.5.3",
 	"too many messages in one session, connect again" };
@@ -60,6 +66,21 @@ const struct reply reply_pipelined = { 503, "5.5.1", "you must wait for the repl
 const struct reply reply_early_talker = { 554, "5.5.1", "you spoke before the greeting" };
 const struct reply reply_bad_xclient = { 501, "5.5.4", "expected XCLIENT ADDR=a HELO=h" };
 
+const struct reply reply_secured = { 503, "5.5.1", "TLS is on already" };
+const struct reply reply_no_starttls = { 502, "5.5.1", "TLS is not offered here" };
+const struct reply reply_no_auth = { 502, "5.5.1", "AUTH is not offered here" };
+const struct reply reply_known = { 503, "5.5.1", "you have authenticated already" };
+const struct reply reply_bad_base64 = { 501, "5.5.2", "expected base64" };
+const struct reply reply_cancelled = { 501, "5.7.0", "authentication cancelled" };
+const struct reply reply_auth_line = { 500, "5.5.6", "authentication line too long" };
+const struct reply reply_auth_syntax = { 501, "5.5.2",
+	"this response does not fit the mechanism" };
+const struct reply reply_no_mechanism = { 504, "5.5.4", "no such mechanism, EHLO lists them" };
+const struct reply reply_auth_failed = { 535, "5.7.8", "login or password wrong" };
+const struct reply reply_auth_clear = { 538, "5.7.11", "not without TLS, send STARTTLS first" };
+const struct reply reply_need_tls = { 530, "5.7.0", "send STARTTLS first" };
+const struct reply reply_not_yours = { 553, "5.7.1", "the sender is no address of yours" };
+
 const struct reply reply_no_user = { 550, "5.1.1", "no such mailbox" };
 const struct reply reply_no_domain = { 550, "5.1.2", "no such domain" };
 const struct reply reply_need_auth = { 530, "5.7.0", "authentication required" };
@@ -85,6 +106,13 @@ reply_for(enum answer a)
 		{ ANSWER_NO_DOMAIN, &reply_no_domain },
 		{ ANSWER_RELAY_DENIED, &reply_relay_denied },
 		{ ANSWER_NO_AUTH, &reply_need_auth },
+		{ ANSWER_NEED_TLS, &reply_need_tls },
+		{ ANSWER_NOT_YOURS, &reply_not_yours },
+		{ ANSWER_AUTH_FAILED, &reply_auth_failed },
+		{ ANSWER_AUTH_SYNTAX, &reply_auth_syntax },
+		{ ANSWER_AUTH_CLEAR, &reply_auth_clear },
+		{ ANSWER_NO_MECHANISM, &reply_no_mechanism },
+		{ ANSWER_AUTH_LATER, &reply_auth_later },
 		{ ANSWER_NO_QUEUE, &reply_no_queue },
 		{ ANSWER_DENIED, &reply_denied },
 		{ ANSWER_TOO_MANY, &reply_too_many_recipients },

@@ -26,11 +26,20 @@ extern const struct reply reply_unknown_command, reply_line_too_long, reply_bare
 	reply_bad_sender, reply_bad_recipient, reply_bad_parameter, reply_unknown_parameter,
 	reply_bad_address, reply_bad_chunk, reply_no_help, reply_use_lhlo, reply_use_ehlo,
 	reply_need_hello, reply_need_sender, reply_need_recipient, reply_nested,
-	reply_bad_xclient, reply_in_chunks, reply_binary_needs_chunks, reply_pipelined, reply_early_talker;
+	reply_bad_xclient, reply_in_chunks, reply_binary_needs_chunks, reply_pipelined,
+	reply_early_talker;
 
 extern const struct reply reply_no_user, reply_no_domain, reply_need_auth, reply_relay_denied,
 	reply_denied, reply_too_big, reply_never_fits, reply_loop, reply_hops,
 	reply_bare_newline, reply_needs_smtputf8;
+
+extern const struct reply reply_go_secure, reply_no_tls, reply_no_starttls, reply_secured,
+	reply_need_tls;
+
+extern const struct reply reply_challenge, reply_authenticated, reply_auth_later,
+	reply_no_auth, reply_known, reply_bad_base64, reply_cancelled, reply_auth_line,
+	reply_auth_syntax, reply_no_mechanism, reply_auth_failed, reply_auth_clear,
+	reply_not_yours;
 
 /* The reply to an answer of the keeper that is not ANSWER_YES. */
 const struct reply *reply_for(enum answer a);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "session/body.h"
@@ -59,7 +60,7 @@ session_send(struct session *s, const struct reply *r)
 void
 session_reset(struct session *s)
 {
-	s->have &= HELLO;
+	s->have &= LASTING;
 	s->recipients = 0;
 }
 
@@ -132,7 +133,7 @@ session_greeting(struct session *s)
 		return session_lost(s, r); /* it has left again */
 	text_init(&t, s->detail, sizeof s->detail);
 	text_add(&t, conf->hostname);
-	text_add(&t, s->setup->lmtp ? " LMTP" : " ESMTP");
+	text_add(&t, s->setup->service == SERVICE_LMTP ? " LMTP" : " ESMTP");
 	return &reply_greeting;
 }
 
@@ -168,13 +169,57 @@ wipe(struct session *s)
 	               sizeof *s - offsetof(struct session, ask));
 }
 
+static void
+close_connection(struct session *s)
+{
+	if (s->io.in != -1)
+		(void)close(s->io.in); /* nothing written is left in it */
+	if (s->io.out != s->io.in && s->io.out != -1)
+		(void)close(s->io.out);
+	s->io.in = s->io.out = -1;
+}
+
+bool
+session_secure(struct session *s)
+{
+	int fd;
+
+	io_flush(&s->io);
+	close_connection(s);
+	s->io.gone = true;
+	if (ask_secure(&s->ask, &fd, &s->certificate, &s->channel) != ANSWER_YES) {
+		s->over = true;
+		return false;
+	}
+	io_wipe(&s->io);
+	io_init(&s->io, fd, fd, s->io.cap);
+	/* RFC 3207 4.2: what the client said came in clear. */
+	session_reset(s);
+	s->have = TLS;
+	s->helo[0] = '\0';
+	return true;
+}
+
+/* What comes before the first command. */
+static const struct reply *
+begin(struct session *s)
+{
+	if (is_ip_in(&s->setup->client, &s->setup->conf->proxies) && !read_proxy(s)) {
+		s->over = true; /* who speaks no PROXY understands no reply */
+		return NULL;
+	}
+	if (is_implicit_tls(s->setup->service) && !session_secure(s))
+		return NULL;
+	return session_greeting(s);
+}
+
 enum session_exit
 session_run(const struct session_setup *setup)
 {
 	/* Too big for a stack; see struct session for the alignment. */
 	static struct session session __attribute__((aligned(4096)));
 	struct session *s = &session;
-	const struct reply *r = NULL;
+	const struct reply *r;
 
 	/* Nothing of a session before this one may show. */
 	memset(s, 0, offsetof(struct session, io));
@@ -184,10 +229,7 @@ session_run(const struct session_setup *setup)
 	io_init(&s->io, setup->in, setup->out,
 	        clock_ms() + (int64_t)setup->conf->session * 1000);
 	s->client = setup->client;
-	if (is_ip_in(&setup->client, &setup->conf->proxies) && !read_proxy(s))
-		s->over = true; /* who speaks no PROXY understands no reply */
-	else
-		r = session_greeting(s);
+	r = begin(s);
 	if (r != NULL)
 		session_send(s, r);
 	while (!s->over) {
@@ -206,7 +248,8 @@ session_run(const struct session_setup *setup)
 	else
 		io_linger(&s->io);
 	/* Both sides: nobody else who holds the connection keeps the client waiting. */
-	(void)shutdown(setup->out, SHUT_RDWR);
+	(void)shutdown(s->io.out, SHUT_RDWR);
+	close_connection(s);
 	body_drop(s);
 	if (setup->wipe)
 		wipe(s);

@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #include "base/conf.h"
+#include "base/job.h"
 #include "session/ask.h"
+#include "session/fixup.h"
 #include "session/hops.h"
 #include "session/io.h"
 #include "session/reply.h"
@@ -21,7 +23,8 @@ struct session_setup {
 	const struct conf *conf;
 	uint64_t size;          /* largest message: conf->size, or DATABYTES */
 	struct ip client;       /* of the socket: a proxy? one that may say XCLIENT? */
-	bool lmtp;
+	enum service service;
+	bool may_secure;        /* STARTTLS can be offered: a certificate, and a socket */
 	bool wipe;              /* this process will serve another client */
 };
 
@@ -30,6 +33,8 @@ struct body {
 	int fd;                     /* the message file, or -1 */
 	struct stream stream;
 	struct hops hops;
+	struct fixup fixup;         /* submission only */
+	char id[LIMIT_ID + 1];
 	const struct reply *failed; /* why it will be refused, or NULL so far */
 };
 
@@ -39,7 +44,12 @@ enum fact {
 	MAIL = 1 << 1,
 	RCPT = 1 << 2,
 	CHUNKS = 1 << 3, /* BDAT has begun the body */
+	TLS = 1 << 4,
+	LOGIN = 1 << 5,
 };
+
+/* What RSET and EHLO leave (RFC 5321 4.1.4); STARTTLS leaves TLS alone. */
+#define LASTING (HELLO | TLS | LOGIN)
 
 /*
  * Ordered by use: a session that only says EHLO and QUIT touches two pages of it. In
@@ -51,6 +61,8 @@ struct session {
 	bool over;           /* close after this reply */
 	uint64_t errors;     /* 5yz replies so far */
 	unsigned recipients; /* accepted in this transaction */
+	bool certificate;    /* the client has shown one, in its TLS handshake */
+	bool channel;        /* there is TLS channel binding data */
 	uint64_t limit;      /* largest size this message may have */
 	struct ip client;    /* after PROXY; it has the right to XCLIENT or has not */
 	char helo[LIMIT_DOMAIN + 3];
@@ -86,7 +98,10 @@ void session_confine_ancestor(const struct session_setup *setup, const char *jai
                               int first, uid_t uid, gid_t gid);
 void session_confine_rest(int last);
 
-/* Speaks with the client until one of the two has enough; returns the exit code. */
+/*
+ * Speaks with the client until one of the two has enough, and closes the connection.
+ * Returns the exit code.
+ */
 enum session_exit session_run(const struct session_setup *setup);
 
 /*
@@ -97,6 +112,12 @@ void session_send(struct session *s, const struct reply *r);
 
 /* One line of a multiline reply that the returned one will end (RFC 5321 4.2.1). */
 void session_line(struct session *s, const struct reply *r, const char *text);
+
+/*
+ * TLS from here on: closes the plain descriptor, and gets another one. False: the
+ * client is gone, since there is nothing to go back to (RFC 3207 4.2).
+ */
+bool session_secure(struct session *s);
 
 /* 220; or the refusal of one that spoke too early (RFC 5321 3.1), which is over. */
 const struct reply *session_greeting(struct session *s);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/xtext.h"
 #include "session/body.h"
 
 struct attributes {
@@ -19,36 +20,6 @@ bool
 xclient_is_allowed(const struct session *s)
 {
 	return is_ip_in(&s->client, &s->setup->conf->xclient);
-}
-
-static int
-hex_digit(char c)
-{
-	const char *digits = "0123456789ABCDEF";
-	const char *p = c != '\0' ? strchr(digits, c) : NULL;
-
-	return p != NULL ? (int)(p - digits) : -1;
-}
-
-/* RFC 3461 4: "+XX" stands for an octet. */
-static bool
-decode_xtext(struct text *t, const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		int high, low;
-
-		if (s[i] != '+') {
-			text_addc(t, s[i]);
-			continue;
-		}
-		high = i + 2 < len ? hex_digit(s[i + 1]) : -1;
-		low = high >= 0 ? hex_digit(s[i + 2]) : -1;
-		if (low < 0 || (high | low) == 0)
-			return false;
-		text_addc(t, (char)(high << 4 | low));
-		i += 2;
-	}
-	return text_ok(t);
 }
 
 static bool
@@ -89,7 +60,7 @@ read_attributes(struct attributes *a, const char *s)
 		if (!text_ok(&t))
 			return false;
 		text_init(&t, value, sizeof value);
-		if (!decode_xtext(&t, eq + 1, len - (size_t)(eq - s) - 1) ||
+		if (!xtext_decode(&t, eq + 1, len - (size_t)(eq - s) - 1) ||
 		    !take_attribute(a, name, value))
 			return false;
 		s += len;
@@ -111,6 +82,6 @@ xclient_do(struct session *s, const char *arg)
 		return session_refused(s, answer);
 	(void)text_copy(s->xclient_helo, sizeof s->xclient_helo, a.helo);
 	session_reset(s);
-	s->have = 0;
+	s->have &= TLS;
 	return session_greeting(s);
 }

@@ -371,7 +371,7 @@ dialogue_run(const struct session_setup *how)
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, boundary) == 0);
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, client) == 0);
 	d->conf = setup.conf;
-	d->lmtp = setup.lmtp;
+	d->lmtp = setup.service == SERVICE_LMTP;
 	d->client = client[1];
 	d->keeper = boundary[1];
 	d->boundary = setup.boundary = boundary[0];

@@ -20,7 +20,8 @@
 
 static int top = -1;
 static struct conf conf;
-static struct keeper_setup setup = { .conf = &conf, .session_id = "s.1", .append = "" };
+static struct keeper_setup setup = { .conf = &conf, .append = "",
+	.job = { .session_id = "s.1", .conn = -1 }, .tls = { NULL, -1 }, .auth = { NULL, -1 } };
 static const char *const boxes[] = { "a.test/alice", "a.test/bob", "a.test/list",
 	"a.test/loop", "a.test/remote", "b.test/full", "b.test/info" };
 
@@ -248,16 +249,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (top == -1)
 		start();
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
-	CHECK(parse_ip("192.0.2.1", &setup.client));
-	setup.boundary = pair[0];
+	CHECK(parse_ip("192.0.2.1", &setup.job.client));
+	setup.job.boundary = pair[0];
 	ours = pair[1];
-	setup.lmtp = data[0] & 1;
+	setup.job.service = data[0] & 1 ? SERVICE_LMTP : SERVICE_SMTP;
 	conf.vrfy = (data[0] & 2) != 0;
 	setup.may_relay = setup.always_relay = (data[0] & 4) != 0;
 	conf.proxies.n = conf.xclient.n = (data[0] & 8) != 0;
 	CHECK(parse_ip_net("192.0.2.1", &conf.proxies.net[0]));
 	CHECK(parse_ip_net("192.0.2.0/24", &conf.xclient.net[0]));
-	setup.submission = (data[0] & 16) != 0;
+	if (data[0] & 16)
+		setup.job.service = SERVICE_SUBMISSION;
 	next = data + 1;
 	end = data + size;
 	delivered = 0;

@@ -29,7 +29,7 @@ choose(unsigned how, struct session_setup *setup)
 	if (how & 16)
 		conf.xclient.n = parse_ip_net("192.0.2.0/24", &conf.xclient.net[0]);
 	*setup = (struct session_setup){ .conf = &conf, .size = conf.size };
-	setup->lmtp = (how & 1) != 0;
+	setup->service = (how & 1) != 0 ? SERVICE_LMTP : SERVICE_SMTP;
 	setup->wipe = (how & 64) != 0;
 	CHECK(parse_ip("192.0.2.1", &setup->client));
 }

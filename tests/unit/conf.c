@@ -148,7 +148,7 @@ static const struct {
 	{ "sockets", "tls", "/run/x/tls", NULL },
 	{ "sockets", "auth", "", "a path of at most 107 octets" },
 	{ "timeouts", "handshake", "1", NULL },
-	{ "timeouts", "handshake", "2h", "a time such as 30s, 1s to 1h" },
+	{ "timeouts", "handshake", "2h", "a time such as 30s, 1s to 4m" },
 	{ "timeouts", "command", "7d", NULL },
 	{ "timeouts", "command", "0", DAYS },
 	{ "timeouts", "data", "1s", NULL },

@@ -49,11 +49,13 @@ static _Noreturn void
 be_keeper(int boundary)
 {
 	struct keeper_setup setup = {
-		.boundary = boundary,
 		.state = openat(dir, "state", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.domains = openat(dir, "domains", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.conf = &conf,
-		.session_id = "test",
+		.job = { .session_id = "test", .service = SERVICE_SMTP,
+		         .boundary = boundary, .conn = -1 },
+		.tls = { NULL, -1 },
+		.auth = { NULL, -1 },
 		.append = "",
 		.size = SIZE,
 	};

@@ -10,35 +10,48 @@ static const struct {
 	const char *what, *sender, *recipient, *client;
 	bool esmtp, lmtp, smtputf8;
 	const char *want;
+	bool auth, tls;
 } rows[] = {
 	{ "one recipient", "a@b.test", "c@d.test", "192.0.2.1", true, false, false,
 	  "Return-Path: <a@b.test>\nDelivered-To: c@d.test\n"
 	  "Received: from client.test ([192.0.2.1])\n\tby mx.test with ESMTP id i.1\n"
-	  "\tfor <c@d.test>" DATE },
+	  "\tfor <c@d.test>" DATE, false, false },
 	{ "several are not named", "a@b.test", NULL, "2001:db8::1", true, false, false,
 	  "Return-Path: <a@b.test>\n"
-	  "Received: from client.test ([IPv6:2001:db8::1])\n\tby mx.test with ESMTP id i.1" DATE },
+	  "Received: from client.test ([IPv6:2001:db8::1])\n\tby mx.test with ESMTP id i.1" DATE, false, false },
 	{ "null sender, HELO", "", "c@d.test", "192.0.2.1", false, false, false,
 	  "Return-Path: <>\nDelivered-To: c@d.test\n"
 	  "Received: from client.test ([192.0.2.1])\n\tby mx.test with SMTP id i.1\n"
-	  "\tfor <c@d.test>" DATE },
+	  "\tfor <c@d.test>" DATE, false, false },
 	{ "SMTPUTF8", "j\xc3\xbc@b.test", NULL, "192.0.2.1", true, false, true,
 	  "Return-Path: <j\xc3\xbc@b.test>\n"
-	  "Received: from client.test ([192.0.2.1])\n\tby mx.test with UTF8SMTP id i.1" DATE },
+	  "Received: from client.test ([192.0.2.1])\n\tby mx.test with UTF8SMTP id i.1" DATE, false, false },
 	{ "LMTP, no address", "a@b.test", NULL, "", true, true, false,
 	  "Return-Path: <a@b.test>\n"
-	  "Received: from client.test (local)\n\tby mx.test with LMTP id i.1" DATE },
+	  "Received: from client.test (local)\n\tby mx.test with LMTP id i.1" DATE, false, false },
 	{ "LMTP with SMTPUTF8", "a@b.test", NULL, "", true, true, true,
 	  "Return-Path: <a@b.test>\n"
-	  "Received: from client.test (local)\n\tby mx.test with UTF8LMTP id i.1" DATE },
+	  "Received: from client.test (local)\n\tby mx.test with UTF8LMTP id i.1" DATE, false, false },
 	{ "quoted", "\"a b\"@b.test", "\"<>\"@[192.0.2.2]", "192.0.2.1", true, false, false,
 	  "Return-Path: <\"a b\"@b.test>\nDelivered-To: \"<>\"@[192.0.2.2]\n"
 	  "Received: from client.test ([192.0.2.1])\n\tby mx.test with ESMTP id i.1\n"
-	  "\tfor <\"<>\"@[192.0.2.2]>" DATE },
+	  "\tfor <\"<>\"@[192.0.2.2]>" DATE, false, false },
+	{ "TLS and a login", "a@b.test", "c@d.test", "192.0.2.1", true, false, false,
+	  "Return-Path: <a@b.test>\nDelivered-To: c@d.test\n"
+	  "Received: from client.test ([192.0.2.1])\n\tby mx.test with ESMTPSA id i.1\n"
+	  "\tfor <c@d.test>\n\ttls TLS_AES_256_GCM_SHA384 (TLSv1.3)" DATE, true, true },
+	{ "TLS in LMTP", "a@b.test", NULL, "192.0.2.1", true, true, false,
+	  "Return-Path: <a@b.test>\n"
+	  "Received: from client.test ([192.0.2.1])\n\tby mx.test with LMTPS id i.1\n"
+	  "\ttls TLS_AES_256_GCM_SHA384 (TLSv1.3)" DATE, false, true },
+	{ "SMTPUTF8 and a login", "a@b.test", NULL, "192.0.2.1", true, false, true,
+	  "Return-Path: <a@b.test>\n"
+	  "Received: from client.test ([192.0.2.1])\n\tby mx.test with UTF8SMTPA id i.1" DATE,
+	  true, false },
 	{ "postmaster", "", "postmaster", "192.0.2.1", true, false, false,
 	  "Return-Path: <>\nDelivered-To: postmaster\n"
 	  "Received: from client.test ([192.0.2.1])\n\tby mx.test with ESMTP id i.1\n"
-	  "\tfor <postmaster>" DATE },
+	  "\tfor <postmaster>" DATE, false, false },
 };
 
 static void
@@ -52,6 +65,9 @@ read_address(struct address *a, const char *s)
 static void
 test_rows(void)
 {
+	static const struct tls_facts facts = { .version = "TLSv1.3",
+	                                        .cipher = "TLS_AES_256_GCM_SHA384" };
+
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		struct address sender, recipient;
 		struct ip client = { .known = false };
@@ -67,6 +83,8 @@ test_rows(void)
 			.esmtp = rows[i].esmtp,
 			.lmtp = rows[i].lmtp,
 			.smtputf8 = rows[i].smtputf8,
+			.auth = rows[i].auth,
+			.tls = rows[i].tls ? &facts : NULL,
 			.now = AT,
 		};
 

@@ -1,0 +1,65 @@
+/*
+ * The requests of a session, for the files of the keeper that answer them: what a
+ * keeper holds of one session, and the handlers that request.c's table names.
+ */
+#ifndef KEEPER_REQUEST_H
+#define KEEPER_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/boundary.h"
+#include "base/packet.h"
+#include "keeper/keeper.h"
+#include "keeper/login.h"
+#include "keeper/resolve.h"
+#include "keeper/secure.h"
+#include "keeper/transaction.h"
+
+/* What the session has said so far; see the table in request.c. */
+enum fact {
+	BEGUN = 1 << 0,
+	RECIPIENT = 1 << 1,
+	BODY = 1 << 2,
+	SPOKEN = 1 << 3,   /* something has been asked, in this session */
+	SECURED = 1 << 4,  /* TLS is up */
+	EXCHANGE = 1 << 5, /* of authentication, under way */
+	LOGIN = 1 << 6,
+};
+
+/* These outlast a transaction. */
+#define LASTING (SPOKEN | SECURED | LOGIN)
+
+struct keeper {
+	struct keeper_setup *setup; /* our copy: the client may become another */
+	struct keeper_setup own;
+	struct ip peer;        /* the client after PROXY, before XCLIENT */
+	unsigned have;         /* facts */
+	uint64_t events;       /* logged for this session */
+	bool lost;             /* an answer could not be sent */
+	struct packet in, out;
+	struct secure secure;
+	struct login login;
+	struct transaction transaction;
+	struct resolver resolver;
+	struct targets scratch; /* for VRFY, and for whose a sender is */
+};
+
+/* Answers the packet in k->in. False: it is not one that a session sends. */
+bool request_handle(struct keeper *k);
+
+/* Sends k->out, and fd beside it unless fd is -1; true. */
+bool request_reply(struct keeper *k, int fd);
+/* The same with a bare letter. */
+bool request_say(struct keeper *k, enum answer a);
+
+/* client.c: who the client is. */
+bool client_do_peer(struct keeper *k);
+bool client_do_xclient(struct keeper *k);
+bool client_do_tls(struct keeper *k);
+bool client_do_secure(struct keeper *k);
+bool client_do_auth(struct keeper *k);
+bool client_do_response(struct keeper *k);
+bool client_do_cancel(struct keeper *k);
+
+#endif
