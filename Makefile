@@ -45,9 +45,10 @@ ALL_LDFLAGS = $(HARDEN_LD) $(SANITIZE) $(LDFLAGS)
 
 SMTPD_LIBS = -linih -lidn2 -lunistring
 POSTERN_LIBS = -linih -lidn2 -lunistring -lsodium -lmd
+AUTH_LIBS = -linih -lidn2 -lunistring -lsodium -lmd
 TLS_LIBS = -linih -lidn2 -lunistring -lssl -lcrypto
 
-PROGRAMS = smtpd postern tls
+PROGRAMS = smtpd postern tls auth
 BASE = $(wildcard base/*.c)
 SESSION = $(wildcard session/*.c)
 KEEPER = $(wildcard keeper/*.c)
@@ -74,6 +75,12 @@ $(BUILD)/smtpd: $(call objects,smtpd.c $(FRONT) $(SESSION) $(KEEPER) $(BASE))
 
 $(BUILD)/postern: $(call objects,postern.c $(ADMIN) $(AUTH) $(KEEPER) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(POSTERN_LIBS)
+
+# Static where both libraries come that way: it starts for every busy spell of log-ins.
+STATIC_AUTH = $(if $(and $(wildcard $(shell $(CC) -print-file-name=libsodium.a)), \
+	$(wildcard $(shell $(CC) -print-file-name=libmd.a))),$(STATIC))
+$(BUILD)/auth: $(call objects,auth.c $(AUTH) $(BASE))
+	$(CC) $(ALL_LDFLAGS) $(STATIC_AUTH) -o $@ $^ $(AUTH_LIBS)
 
 $(BUILD)/tls: $(call objects,tls.c $(TLS) $(BASE))
 	$(CC) $(ALL_LDFLAGS) $(STATIC_PIE) -o $@ $^ $(TLS_LIBS)

@@ -17,6 +17,7 @@ check_verifier(int dir, const char *name, const char *where, uid_t owner, struct
 {
 	static char content[8 * VERIFIER_MAX];
 	const char *problem = NULL;
+	struct verifier v;
 	struct stat st;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
@@ -27,10 +28,12 @@ check_verifier(int dir, const char *name, const char *where, uid_t owner, struct
 		return;
 	}
 	check_owner(out, where, &st, owner, 077);
+	memset(&v, 0, sizeof v);
 	if (tree_read(dir, name, content, sizeof content) == -1)
 		problem = strerror(errno);
 	else
-		problem = verifier_problem(content);
+		problem = verifier_parse(&v, content);
+	sodium_memzero(&v, sizeof v);
 	if (problem != NULL)
 		finding(out, CHECK_ERROR, where, "nobody can log in with it: %s" ADVICE
 		        "set the password again: postern user password LOCAL@DOMAIN", problem);

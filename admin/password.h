@@ -8,8 +8,7 @@
 
 #include "admin/admin.h"
 
-/* RFC 4616 2: PLAIN carries at most 255 octets. */
-#define PASSWORD_MAX 255
+#define PASSWORD_MAX LIMIT_PASSWORD
 
 struct password {
 	char text[PASSWORD_MAX + 1]; /* prepared (saslprep.h) */

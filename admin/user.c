@@ -91,6 +91,7 @@ static int
 write_verifier(const struct admin *a, struct user_job *j, const char *password)
 {
 	char content[VERIFIER_MAX];
+	struct verifier v = { 0 };
 	struct text t;
 	int auth = owner_open(a, "auth");
 	int r = REFUSED;
@@ -98,7 +99,8 @@ write_verifier(const struct admin *a, struct user_job *j, const char *password)
 	if (auth == -1)
 		return r;
 	text_init(&t, content, sizeof content);
-	if (verifier_text(&t, password)) {
+	if (verifier_set_password(&v, password)) {
+		verifier_print(&t, &v);
 		j->content = content;
 		r = owner_run(auth, write_verifier_job, j, NULL);
 	} else {

@@ -1,6 +1,6 @@
 /*
- * See verifier.h. libsodium's primitives only. Called where a password is set, and
- * by `postern check`.
+ * See verifier.h. libsodium's primitives only. Called where a password is set, at
+ * every log-in, and by `postern check`.
  */
 #include "auth/verifier.h"
 
@@ -25,22 +25,15 @@
  * client does in a fraction of a second.
  */
 #define ITERATIONS 100000
-#define ITERATIONS_MIN 4096
 #define SALT 16
 #define HASH crypto_hash_sha256_BYTES
 
-static void
-add_base64(struct text *t, const unsigned char *data, size_t len)
-{
-	char out[64];
-
-	text_addc(t, ' ');
-	text_add(t, sodium_bin2base64(out, sizeof out, data, len, sodium_base64_VARIANT_ORIGINAL));
-}
+_Static_assert(VERIFIER_ARGON2ID >= crypto_pwhash_argon2id_STRBYTES, "room for libsodium's");
+_Static_assert(VERIFIER_HASH == HASH, "SHA-256");
 
 /* RFC 5802 2.2: Hi(), which is PBKDF2 with HMAC-SHA-256 and one block of output. */
 static void
-stretch(unsigned char out[HASH], const char *password, const unsigned char salt[SALT])
+stretch(unsigned char out[HASH], const char *password, const struct verifier_scram *scram)
 {
 	static const unsigned char one[4] = { 0, 0, 0, 1 };
 	crypto_auth_hmacsha256_state keyed, s;
@@ -48,11 +41,11 @@ stretch(unsigned char out[HASH], const char *password, const unsigned char salt[
 
 	crypto_auth_hmacsha256_init(&keyed, (const unsigned char *)password, strlen(password));
 	s = keyed; /* the key's own blocks are hashed once, not at every round */
-	crypto_auth_hmacsha256_update(&s, salt, SALT);
+	crypto_auth_hmacsha256_update(&s, scram->salt, scram->salt_len);
 	crypto_auth_hmacsha256_update(&s, one, sizeof one);
 	crypto_auth_hmacsha256_final(&s, u);
 	memcpy(out, u, HASH);
-	for (unsigned i = 1; i < ITERATIONS; i++) {
+	for (uint32_t i = 1; i < scram->iterations; i++) {
 		s = keyed;
 		crypto_auth_hmacsha256_update(&s, u, HASH);
 		crypto_auth_hmacsha256_final(&s, u);
@@ -76,146 +69,139 @@ hmac(unsigned char out[HASH], const unsigned char key[HASH], const char *text)
 }
 
 /* RFC 5802 3: StoredKey and ServerKey; the ClientKey is not kept. */
-static void
-add_scram(struct text *t, const char *password)
+void
+verifier_set_scram(struct verifier *v, const char *password)
 {
-	unsigned char salt[SALT], salted[HASH], client[HASH], stored[HASH], server[HASH];
+	unsigned char salted[HASH], client[HASH];
 
-	randombytes_buf(salt, sizeof salt);
-	stretch(salted, password, salt);
+	v->scram.iterations = ITERATIONS;
+	v->scram.salt_len = SALT;
+	randombytes_buf(v->scram.salt, SALT);
+	stretch(salted, password, &v->scram);
 	hmac(client, salted, "Client Key");
-	crypto_hash_sha256(stored, client, sizeof client);
-	hmac(server, salted, "Server Key");
-	text_add(t, "scram-sha-256 ");
-	text_addu(t, ITERATIONS);
-	add_base64(t, salt, sizeof salt);
-	add_base64(t, stored, sizeof stored);
-	add_base64(t, server, sizeof server);
-	text_addc(t, '\n');
+	crypto_hash_sha256(v->scram.stored, client, sizeof client);
+	hmac(v->scram.server, salted, "Server Key");
 	sodium_memzero(salted, sizeof salted);
 	sodium_memzero(client, sizeof client);
-	sodium_memzero(stored, sizeof stored);
-	sodium_memzero(server, sizeof server);
 }
 
 bool
-verifier_text(struct text *t, const char *password)
+verifier_set_argon2id(struct verifier *v, const char *password)
 {
-	char argon[crypto_pwhash_argon2id_STRBYTES];
-	char when[32];
+	errno = ENOMEM;
+	return sodium_init() != -1 &&
+	       crypto_pwhash_argon2id_str(v->argon2id, password, strlen(password), OPS,
+	                                  MEMORY) == 0;
+}
+
+bool
+verifier_set_password(struct verifier *v, const char *password)
+{
 	time_t now = time(NULL);
 	struct tm tm;
 
-	errno = ENOMEM;
-	if (sodium_init() == -1 || crypto_pwhash_argon2id_str(argon, password, strlen(password),
-	                                                      OPS, MEMORY) == -1)
+	if (!verifier_set_argon2id(v, password) || gmtime_r(&now, &tm) == NULL ||
+	    strftime(v->changed, sizeof v->changed, "%FT%TZ", &tm) == 0)
 		return false;
-	text_add(t, "argon2id ");
-	text_add(t, argon);
-	text_addc(t, '\n');
-	add_scram(t, password);
-	if (gmtime_r(&now, &tm) == NULL || strftime(when, sizeof when, "%FT%TZ", &tm) == 0)
-		return false;
-	text_add(t, "changed ");
-	text_add(t, when);
-	text_addc(t, '\n');
-	sodium_memzero(argon, sizeof argon);
-	return text_ok(t);
-}
-
-static bool
-is_argon2id(const char *value)
-{
-	return strncmp(value, crypto_pwhash_argon2id_STRPREFIX,
-	               strlen(crypto_pwhash_argon2id_STRPREFIX)) == 0 &&
-	       strlen(value) < crypto_pwhash_argon2id_STRBYTES;
-}
-
-/* The next word of *s, base64 of at least min octets. */
-static bool
-take_base64(const char **s, size_t min)
-{
-	unsigned char out[64];
-	const char *end;
-	size_t len;
-
-	if (**s != ' ')
-		return false;
-	(*s)++;
-	if (sodium_base642bin(out, sizeof out, *s, strcspn(*s, " "), NULL, &len, &end,
-	                      sodium_base64_VARIANT_ORIGINAL) == -1)
-		return false;
-	*s = end;
-	return len >= min;
-}
-
-static bool
-is_scram(const char *value)
-{
-	char number[16];
-	size_t len = strcspn(value, " ");
-	uint64_t iterations;
-	struct text t;
-
-	text_init(&t, number, sizeof number);
-	text_addn(&t, value, len);
-	value += len;
-	return text_ok(&t) && parse_u64(number, UINT32_MAX, &iterations) &&
-	       iterations >= ITERATIONS_MIN && take_base64(&value, 1) &&
-	       take_base64(&value, HASH) && take_base64(&value, HASH) && *value == '\0';
-}
-
-static bool
-is_anything(const char *value)
-{
-	(void)value;
+	verifier_set_scram(v, password);
+	v->cram_md5[0] = v->digest_realm[0] = v->digest_md5[0] = '\0';
 	return true;
 }
 
-static const struct verifier_key {
-	const char *name;
-	bool (*is_valid)(const char *value);
-	const char *problem;
-} keys[] = {
-	{ "argon2id", is_argon2id, "its argon2id line is damaged" },
-	{ "scram-sha-256", is_scram, "its scram-sha-256 line is damaged" },
-	{ "cram-md5", is_anything, "" },
-	{ "digest-md5", is_anything, "" },
-	{ "disabled", is_anything, "" },
-	{ "changed", is_anything, "" },
-};
-
-static const char *
-line_problem(const char *line)
+/* The number behind "name=" of an argon2id string; 0 where it is missing. */
+static uint64_t
+cost(const char *argon2id, const char *name)
 {
-	size_t len = strcspn(line, " ");
+	const char *at = strstr(argon2id, name);
+	char digits[12];
+	struct text t;
+	uint64_t n;
 
-	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-		const struct verifier_key *k = &keys[i];
-
-		if (strlen(k->name) == len && memcmp(k->name, line, len) == 0)
-			return k->is_valid(line + len + (line[len] == ' ')) ? NULL : k->problem;
-	}
-	return "it holds an unknown line";
+	if (at == NULL)
+		return 0;
+	at += strlen(name);
+	text_init(&t, digits, sizeof digits);
+	text_addn(&t, at, strspn(at, "0123456789"));
+	return text_ok(&t) && parse_u64(digits, UINT32_MAX, &n) ? n : 0;
 }
 
-const char *
-verifier_problem(const char *content)
+bool
+verifier_is_weak(const struct verifier *v)
 {
-	char line[VERIFIER_MAX];
-	const char *problem = NULL;
+	return v->argon2id[0] != '\0' && (cost(v->argon2id, "$m=") < MEMORY / 1024 ||
+	                                  cost(v->argon2id, ",t=") < OPS);
+}
 
-	while (*content != '\0' && problem == NULL) {
-		size_t len = strcspn(content, "\n");
-		struct text t;
+/* Base64 as argon2id strings have it: without padding. */
+static void
+add_unpadded(struct text *t, const unsigned char *data, size_t len)
+{
+	char out[64];
 
-		if (content[len] == '\0')
-			return "it does not end in a newline";
-		text_init(&t, line, sizeof line);
-		text_addn(&t, content, len);
-		problem = text_ok(&t) ? line_problem(line) : "it holds a very long line";
-		content += len + 1;
-	}
-	sodium_memzero(line, sizeof line);
-	return problem;
+	text_add(t, sodium_bin2base64(out, sizeof out, data, len,
+	                              sodium_base64_VARIANT_ORIGINAL_NO_PADDING));
+}
+
+void
+verifier_decoy(struct verifier *v, const unsigned char key[KEY_SIZE], const char *name)
+{
+	unsigned char a[KEY_SIZE];
+	struct text t;
+
+	memset(v, 0, sizeof *v);
+	key_derive(a, key, "decoy argon2id", "");
+	text_init(&t, v->argon2id, sizeof v->argon2id);
+	text_add(&t, "$argon2id$v=19$m=");
+	text_addu(&t, MEMORY / 1024);
+	text_add(&t, ",t=");
+	text_addu(&t, OPS);
+	text_add(&t, ",p=1$");
+	add_unpadded(&t, a, SALT);
+	text_addc(&t, '$');
+	add_unpadded(&t, a, sizeof a);
+	v->scram.iterations = ITERATIONS;
+	v->scram.salt_len = SALT;
+	key_derive(a, key, "decoy salt", name);
+	memcpy(v->scram.salt, a, SALT);
+	key_derive(v->scram.stored, key, "decoy stored", name);
+	key_derive(v->scram.server, key, "decoy server", name);
+	sodium_memzero(a, sizeof a);
+}
+
+void
+verifier_seal(char out[VERIFIER_SEALED], const unsigned char secret[VERIFIER_SECRET],
+              const unsigned char key[KEY_SIZE], const char *purpose)
+{
+	unsigned char box[crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES +
+	                  VERIFIER_SECRET];
+	unsigned char k[KEY_SIZE];
+
+	_Static_assert(VERIFIER_SEALED == sizeof box / 3 * 4 + 1, "no padding either");
+	_Static_assert(KEY_SIZE == crypto_secretbox_KEYBYTES, "one key fits");
+	key_derive(k, key, purpose, "");
+	randombytes_buf(box, crypto_secretbox_NONCEBYTES);
+	(void)crypto_secretbox_easy(box + crypto_secretbox_NONCEBYTES, secret, VERIFIER_SECRET,
+	                            box, k); /* fails for huge lengths only */
+	sodium_bin2base64(out, VERIFIER_SEALED, box, sizeof box, sodium_base64_VARIANT_ORIGINAL);
+	sodium_memzero(k, sizeof k);
+}
+
+bool
+verifier_open(unsigned char secret[VERIFIER_SECRET], const char *sealed,
+              const unsigned char key[KEY_SIZE], const char *purpose)
+{
+	unsigned char box[crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES +
+	                  VERIFIER_SECRET];
+	unsigned char k[KEY_SIZE];
+	size_t len;
+	bool good;
+
+	if (sodium_base642bin(box, sizeof box, sealed, strlen(sealed), NULL, &len, NULL,
+	                      sodium_base64_VARIANT_ORIGINAL) == -1 || len != sizeof box)
+		return false;
+	key_derive(k, key, purpose, "");
+	good = crypto_secretbox_open_easy(secret, box + crypto_secretbox_NONCEBYTES,
+	                                  sizeof box - crypto_secretbox_NONCEBYTES, box, k) == 0;
+	sodium_memzero(k, sizeof k);
+	return good;
 }

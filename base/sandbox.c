@@ -282,41 +282,6 @@ sandbox_seccomp_only(const int *calls, unsigned n)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
 }
 
-int
-sandbox_seccomp_calls(const int *calls, size_t n)
-{
-	static const struct sock_filter head[] = {
-		LOAD(arch),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
-		KILL,
-		LOAD(nr),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
-		KILL,
-	};
-	static struct sock_filter filter[6 + 2 * SANDBOX_CALLS + 1];
-	struct sock_fprog prog = { 0, filter };
-	size_t at = sizeof head / sizeof head[0];
-
-	if (n > SANDBOX_CALLS) {
-		errno = E2BIG;
-		return -1;
-	}
-	for (size_t i = 0; i < at; i++)
-		filter[i] = head[i];
-	for (size_t i = 0; i < n; i++) {
-		const struct sock_filter row[] = {
-			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1),
-			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		};
-
-		filter[at++] = row[0];
-		filter[at++] = row[1];
-	}
-	filter[at++] = (struct sock_filter)KILL;
-	prog.len = (unsigned short)at;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
-}
-
 bool
 sandbox_is_privileged(void)
 {

@@ -37,16 +37,12 @@ int sandbox_landlock_dir(int dir);
 /* Kills the process at any system call but the session's few. 0, or -1 with errno. */
 int sandbox_seccomp_session(void);
 
-/* The same with a list of one's own, SYS_* numbers, SANDBOX_CALLS at most (E2BIG). */
-#define SANDBOX_CALLS 100
-int sandbox_seccomp_calls(const int *calls, size_t n);
-
 /*
  * Kills the process at any system call but the n listed ones. What maps memory may do so
  * only without PROT_EXEC, and sendto only without an address. n is at most
  * SANDBOX_CALLS. 0, or -1 with errno.
  */
-#define SANDBOX_CALLS 40
+#define SANDBOX_CALLS 60
 int sandbox_seccomp_only(const int *calls, unsigned n);
 
 /* Effective capability to change uid (capabilities(7)): uid 0 or ambient. */

@@ -1,0 +1,32 @@
+/*
+ * A foreign checkpassword program (key `auth` of postern.conf), asked over the interface
+ * of cr.yp.to/checkpwd/interface.html. The process that reads the client's octets is
+ * confined and starts nothing: a *runner*, forked before, does it for it.
+ */
+#ifndef AUTH_FOREIGN_H
+#define AUTH_FOREIGN_H
+
+/* What such programs read at most. */
+#define FOREIGN_MAX 512
+/* Seconds until one that has not answered is killed. */
+#define FOREIGN_SECONDS 30
+/* Words of its command line. */
+#define FOREIGN_WORDS 32
+
+enum foreign_answer { FOREIGN_YES, FOREIGN_NO, FOREIGN_LATER };
+
+/*
+ * Forks the runner for one attempt; command is the program and its arguments, separated
+ * by blanks. The socket to it, or -1 with errno.
+ */
+int foreign_start(const char *command);
+
+/*
+ * Asks: three strings, each NUL-ended for the program, which finds the client's address
+ * in TCPREMOTEIP. Exit 0 is YES; 1, and 3 to 24 as of vchkpw, NO, and so is what does
+ * not fit; all else, a signal and silence are LATER (logged).
+ */
+enum foreign_answer foreign_ask(int runner, const char *client, const char *login,
+                                const char *second, const char *third);
+
+#endif

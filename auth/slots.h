@@ -1,0 +1,17 @@
+/*
+ * How many argon2id runs there are at once: each takes 64 MiB and a processor. A slot
+ * is a record lock on a descriptor that all processes share, so one whose process is
+ * killed is free again.
+ */
+#ifndef AUTH_SLOTS_H
+#define AUTH_SLOTS_H
+
+/* How many, and how long one waits, in milliseconds. */
+#define SLOTS 4
+#define SLOTS_WAIT 10000
+
+/* Waits for a slot: its number, or -1 when the wait is over. */
+int slots_take(int fd);
+void slots_give(int fd, int slot);
+
+#endif
