@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,6 +19,7 @@
 #include "base/sandbox.h"
 #include "tls/confine.h"
 #include "tls/context.h"
+#include "tls/heap.h"
 #include "tls/holder.h"
 #include "tls/serve.h"
 #include "tls/ticket.h"
@@ -133,6 +135,15 @@ load(void)
 	confine_start(); /* again: another uid is dumpable anew */
 }
 
+static void
+exchange(struct context *new_context)
+{
+	heap_open();
+	context_free(context);
+	context = new_context;
+	heap_seal();
+}
+
 /* What can't be loaded leaves all as it was. */
 static void
 reload(void)
@@ -147,8 +158,7 @@ reload(void)
 		log_error("reload failed: the certificates of before stay", 0);
 		return;
 	}
-	context_free(context);
-	context = new_context;
+	exchange(new_context);
 	conf = new_conf;
 	files = new_files;
 	log_notice("reloaded");
@@ -168,8 +178,7 @@ replace_holder(void)
 	new_context = context_load(&files, 0, 0);
 	if (new_context == NULL)
 		die_temp("without a key holder TLS cannot be served", 0);
-	context_free(context);
-	context = new_context;
+	exchange(new_context);
 }
 
 static void
@@ -206,6 +215,8 @@ main(int argc, char **argv)
 	int r;
 
 	log_open("tls");
+	tzset(); /* syslog(3) in a relay would read the zone's file, which it may not */
+	heap_start();
 	read_options(&h, argc, argv);
 	confine_start();
 	raise_descriptors();
@@ -214,6 +225,7 @@ main(int argc, char **argv)
 	    !ticket_rotate(clock_ms()))
 		die_temp("OpenSSL cannot be used", 0);
 	load();
+	heap_seal();
 	h.children = (unsigned)conf.connections;
 	h.idle_ms = (int64_t)conf.idle * 1000;
 	r = helper_run(&h);

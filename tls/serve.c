@@ -6,14 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,6 +22,7 @@
 #include "tls/context.h"
 #include "tls/facts.h"
 #include "tls/handshake.h"
+#include "tls/heap.h"
 #include "tls/holder.h"
 #include "tls/relay.h"
 #include "tls/remote.h"
@@ -80,7 +79,6 @@ prepare(void)
 	static const int on = 1;
 
 	(void)prctl(PR_SET_NAME, "tls-relay", 0, 0, 0); /* for ps; a valid name */
-	tzset(); /* syslog(3) would read the zone's file from within */
 	/* Records go out when they are whole; no TCP, no harm. */
 	(void)setsockopt(CONN, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
@@ -122,7 +120,6 @@ forget(void)
 	remote_use(-1);
 	(void)close(CHANNEL); /* the holder has closed it, too */
 	(void)close(ASKER);   /* its answer is on its way */
-	(void)malloc_trim(0);
 }
 
 static bool
@@ -151,6 +148,7 @@ serve(int asker, const struct context *c, unsigned seconds)
 	                   .out.buf = buffers[1] };
 	int fds[N_FDS] = { 0 };
 
+	heap_populate();
 	if (!take_request(asker, fds))
 		return 1;
 	fds[CHANNEL] = holder_channel(c->holder);
