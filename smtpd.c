@@ -25,39 +25,24 @@
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/fds.h"
-#include "base/helper.h"
 #include "base/job.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/sandbox.h"
 #include "base/wipe.h"
+#include "front/doors.h"
 #include "front/front.h"
-#include "front/listen.h"
-#include "front/starter.h"
+#include "front/options.h"
+#include "front/users.h"
 #include "keeper/keeper.h"
 #include "session/session.h"
 
 /* A session that has closed its boundary is given so long to be gone. */
 #define LEAVE_MS (10 * 1000)
-#define USAGE \
-	"usage: smtpd [-c FILE] [-s smtp|submission|submissions|lmtp] [-L ADDRESS:PORT]..."
-
-struct user {
-	uid_t uid;
-	gid_t gid;
-};
-
-struct options {
-	const char *file;
-	enum service service;
-	struct listeners listeners;
-};
-
-enum { DOOR_TLS, DOOR_AUTH }; /* doors, and what a starter starts */
 
 static struct conf conf;
 static bool listening; /* no client waits on fd 1 */
-static struct helper_door doors[STARTER_HELPERS] = { { NULL, -1 }, { NULL, -1 } };
+static struct doors doors = { { NULL, -1 }, { NULL, -1 } };
 
 /* Tells a waiting client that it may come again (RFC 5321 3.8). True: it was told. */
 static bool
@@ -84,60 +69,6 @@ log_conf(void *context, const char *message)
 {
 	(void)context;
 	log_error(message, 0);
-}
-
-static noreturn void
-die_misused(const char *what)
-{
-	log_error(what, errno);
-	log_error(USAGE, 0);
-	_exit(2);
-}
-
-/* What the system refuses may be there later; what nobody can mean is misuse. */
-static noreturn void
-die_listening(const char *why)
-{
-	if (errno != 0)
-		die_temp(why, errno);
-	die_misused(why);
-}
-
-static void
-read_options(struct options *o, int argc, char **argv)
-{
-	const char *why = "LISTEN_FDS";
-	struct listeners opened = { 0 };
-	int c;
-
-	o->file = SYSCONFDIR "/postern/postern.conf";
-	o->service = SERVICE_SMTP;
-	opterr = 0;
-	/* Sockets handed over win: after a fresh start they are those of -L. */
-	if (listen_take(&o->listeners, &why) == -1)
-		die_misused(why);
-	while ((c = getopt(argc, argv, "c:s:L:")) != -1) {
-		errno = 0;
-		if (c == 'c')
-			o->file = optarg;
-		else if (c == 'L' && o->listeners.n > 0)
-			continue;
-		else if (c == 'L' && listen_open(&opened, optarg, o->service, &why) == -1)
-			die_listening(why);
-		else if (c == 's' && !parse_service(optarg, &o->service))
-			die_misused("-s: expected smtp, submission, submissions or lmtp");
-		else if (c == '?')
-			die_misused("unknown option");
-	}
-	errno = 0;
-	if (optind < argc)
-		die_misused("too many arguments");
-	if (o->listeners.n == 0)
-		o->listeners = opened;
-	for (unsigned i = 0; i < o->listeners.n; i++)
-		if (o->listeners.at[i].service == 0)
-			o->listeners.at[i].service = o->service;
-	listening = o->listeners.n > 0;
 }
 
 /* The client's address: of the socket, or as the program before us says. */
@@ -181,56 +112,27 @@ open_directories(struct keeper_setup *setup)
 	setup->domains = open_directory(conf.domains, "open domains/ beside the configuration");
 }
 
-/* below fits by its few lengths, conf.state by conf_load(). */
-static void
-state_path(char out[LIMIT_FILE + 16], const char *below)
-{
-	struct text t;
-
-	text_init(&t, out, LIMIT_FILE + 16);
-	text_add(&t, conf.state);
-	text_add(&t, below);
-}
-
-/*
- * Who a session is: session-user, or the owner of STATE/jail.owner (no name service
- * is asked). 0: stay who we are, since we may not change it.
- */
 static struct user
 find_session_user(void)
 {
-	struct user u = { (uid_t)conf.session_user, (gid_t)conf.session_user };
-	char path[LIMIT_FILE + 16];
-	struct stat st;
+	struct user u;
+	const char *wrong = users_session(&conf, &u);
 
-	if (!sandbox_is_privileged())
-		return (struct user){ 0, 0 };
-	state_path(path, "/jail.owner");
-	if (u.uid == 0 && lstat(path, &st) == 0)
-		u = (struct user){ st.st_uid, st.st_gid };
-	if (u.uid == 0 || u.gid == 0)
-		die_starting("started with privilege, but no session user: set session-user "
-		             "or give STATE/jail.owner to one (not root)", 0);
+	if (wrong != NULL)
+		die_starting(wrong, errno);
 	return u;
 }
 
-/*
- * Who the keeper is: the owner of STATE. 0: stay who we are. Asked before the fork,
- * since two processes must not speak to one client.
- */
+/* Asked before the fork, since two processes must not speak to one client. */
 static struct user
 find_keeper_user(int state)
 {
-	bool privileged = sandbox_is_privileged();
-	struct stat st;
+	struct user u;
+	const char *wrong = users_keeper(state, &u);
 
-	if (fstat(state, &st) == -1)
-		die_starting("stat STATE", errno);
-	if (privileged && (st.st_uid == 0 || st.st_gid == 0))
-		die_starting("STATE belongs to root; give it to a user of its own", 0);
-	if (!privileged && st.st_uid != geteuid())
-		die_starting("STATE belongs to somebody else; run as its owner or as root", 0);
-	return privileged ? (struct user){ st.st_uid, st.st_gid } : (struct user){ 0, 0 };
+	if (wrong != NULL)
+		die_starting(wrong, errno);
+	return u;
 }
 
 static bool
@@ -278,8 +180,8 @@ set_up_keeper(struct keeper_setup *k, const struct job *job)
 	k->always_relay = append != NULL;
 	k->may_relay = k->always_relay || is_ip_in(&job->client, &conf.relay_from);
 	k->may_secure = conf.tls && is_connection(job->conn);
-	k->tls = doors[DOOR_TLS];
-	k->auth = doors[DOOR_AUTH];
+	k->tls = doors.tls;
+	k->auth = doors.auth;
 }
 
 static void
@@ -290,78 +192,6 @@ set_up_session(struct session_setup *s, const struct job *job, bool is_connectio
 	s->service = job->service;
 	s->client = job->client;
 	s->may_secure = conf.tls && is_connection;
-}
-
-/* -- helpers ------------------------------------------------------------------- */
-
-/* Who may read the key. Of root's tls itself gives up what it does not need. */
-static uid_t
-find_tls_user(gid_t *gid)
-{
-	static struct conf fresh;
-	static struct conf_tls files;
-	struct stat st;
-
-	if (!sandbox_is_privileged())
-		return 0;
-	if (conf_load_tls(&fresh, &files, conf.file, log_conf, NULL) != 0)
-		die_temp("the configuration has errors: postern check lists them", 0);
-	if (files.n == 0 || stat(files.at[0].key[0], &st) == -1)
-		die_temp("stat tls-key", errno);
-	*gid = st.st_gid;
-	return st.st_uid;
-}
-
-/* Who may read the verifiers: the owner of STATE/auth. */
-static uid_t
-find_auth_user(gid_t *gid)
-{
-	char path[LIMIT_FILE + 16];
-	struct stat st;
-
-	if (!sandbox_is_privileged())
-		return 0;
-	state_path(path, "/auth");
-	if (stat(path, &st) == -1)
-		die_temp("stat STATE/auth", errno);
-	if (st.st_uid == 0 || st.st_gid == 0)
-		die_temp("STATE/auth belongs to root; give it to a user of its own", 0);
-	*gid = st.st_gid;
-	return st.st_uid;
-}
-
-static bool
-is_socket(const char *path)
-{
-	struct stat st;
-
-	return path[0] != '\0' && stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
-}
-
-/*
- * Where tls and auth are reached: at the sockets of their units, or by way of a starter
- * that is forked now, since a keeper that is confined can start nothing.
- */
-static void
-open_doors(void)
-{
-	struct starter_helper helpers[STARTER_HELPERS] = {
-		[DOOR_TLS] = { NULL, find_tls_user, -1 },
-		[DOOR_AUTH] = { NULL, find_auth_user, -1 },
-	};
-	bool wants_auth = conf.mechanisms != 0 && (conf.tls || conf.auth_without_tls);
-	bool has_tls = is_socket(conf.tls_socket), has_auth = is_socket(conf.auth_socket);
-
-	if (conf.tls && !has_tls)
-		helpers[DOOR_TLS].name = "tls";
-	if (wants_auth && !has_auth)
-		helpers[DOOR_AUTH].name = "auth";
-	if ((helpers[DOOR_TLS].name != NULL || helpers[DOOR_AUTH].name != NULL) &&
-	    starter_start(helpers, conf.file) == -1)
-		log_error("start the starter", errno);
-	doors[DOOR_TLS] = (struct helper_door){ has_tls ? conf.tls_socket : NULL, helpers[DOOR_TLS].feed };
-	doors[DOOR_AUTH] = (struct helper_door){ has_auth ? conf.auth_socket : NULL,
-	                                    helpers[DOOR_AUTH].feed };
 }
 
 static void
@@ -464,10 +294,10 @@ static noreturn void
 be_session(const struct job *job, struct user u)
 {
 	struct session_setup setup = { .in = 0, .out = 1, .boundary = job->boundary };
-	char jail[LIMIT_FILE + 16];
+	char jail[USERS_PATH];
 
 	set_up_session(&setup, job, is_connection(job->conn));
-	state_path(jail, "/jail");
+	users_state_path(jail, &conf, "/jail");
 	session_confine(&setup, jail, u.uid, u.gid);
 	setup.boundary = SESSION_BOUNDARY;
 	_exit((int)session_run(&setup));
@@ -506,7 +336,7 @@ serve_connection(enum service service)
 	(void)close(pair[1]); /* the session's end */
 	/* Many sessions ask for nothing (EHLO, QUIT); for these nothing is set up. */
 	if (has_question(job.boundary)) {
-		open_doors();
+		doors_open(&doors, &conf);
 		set_up_keeper(&setup, &job);
 		if (become_keeper_user(keeper) && confine_keeper(&setup))
 			(void)keeper_run(&setup); /* it has logged what was wrong */
@@ -524,13 +354,13 @@ become_nursery(void)
 	struct session_setup setup = { 0 };
 	struct keeper_setup keeper;
 	struct user u = find_session_user();
-	char jail[LIMIT_FILE + 16];
+	char jail[USERS_PATH];
 
 	/* What would end every keeper is found here, where it still changes something. */
 	open_directories(&keeper);
 	(void)find_keeper_user(keeper.state);
 	set_up_session(&setup, &(struct job){ .service = SERVICE_SMTP, .conn = -1 }, true);
-	state_path(jail, "/jail");
+	users_state_path(jail, &conf, "/jail");
 	session_confine_ancestor(&setup, jail, NURSERY_CONTROL + 1, u.uid, u.gid);
 }
 
@@ -606,7 +436,7 @@ run_keeper(int control)
 	static struct packet done;
 	struct keeper_setup setup = { 0 };
 	struct job j;
-	int fds[] = { control, doors[DOOR_TLS].feed, doors[DOOR_AUTH].feed };
+	int fds[] = { control, doors.tls.feed, doors.auth.feed };
 
 	/* A stop is the front's to give: a terminal tells the whole group. */
 	(void)signal(SIGTERM, SIG_IGN); /* valid signals: cannot fail */
@@ -617,8 +447,8 @@ run_keeper(int control)
 		die_temp("start a keeper", errno);
 	log_reopen();
 	control = fds[0];
-	doors[DOOR_TLS].feed = fds[1];
-	doors[DOOR_AUTH].feed = fds[2];
+	doors.tls.feed = fds[1];
+	doors.auth.feed = fds[2];
 	open_directories(&setup);
 	if (!become_keeper_user(find_keeper_user(setup.state)) || !confine_keeper(&setup))
 		return;
@@ -653,7 +483,7 @@ serve_listeners(const struct options *o, char **argv)
 	for (char **a = argv; *a != NULL; a++)
 		if (strncmp(*a, "-L", 2) == 0)
 			setup.may_idle_out = false;
-	open_doors();
+	doors_open(&doors, &conf);
 	return front_run(&setup);
 }
 
@@ -681,7 +511,8 @@ main(int argc, char **argv)
 	static struct options o;
 
 	log_open("smtpd");
-	read_options(&o, argc, argv);
+	options_read(&o, argc, argv);
+	listening = o.listeners.n > 0;
 	set_signals();
 	if (conf_load(&conf, o.file, log_conf, NULL) != 0)
 		die_starting("the configuration has errors: postern check lists them", 0);

@@ -57,8 +57,7 @@ execute(const struct starter *s, int i)
 	const char *stream = getenv("JOURNAL_STREAM");
 	char *env[] = { stream != NULL ? journal : NULL, NULL };
 	char *argv[] = { strdup(name), strdup("-c"), strdup(s->conf_file), strdup("-F"), NULL };
-	gid_t gid = 0;
-	uid_t uid = s->helpers[i].find_user(&gid);
+	struct user u;
 	struct text t;
 	sigset_t none;
 	int feed;
@@ -71,7 +70,8 @@ execute(const struct starter *s, int i)
 	text_init(&t, journal + strlen(journal), sizeof journal - strlen(journal));
 	text_add(&t, stream != NULL ? stream : "");
 	find_program(program, name);
-	if (uid != 0 && sandbox_become(uid, gid) == -1)
+	s->helpers[i].find_user(&u);
+	if (u.uid != 0 && sandbox_become(u.uid, u.gid) == -1)
 		die_temp("become the helper's user", errno);
 	log_close();
 	feed = s->feed[i];

@@ -7,17 +7,17 @@
 #ifndef FRONT_STARTER_H
 #define FRONT_STARTER_H
 
-#include <sys/types.h>
+#include "front/users.h"
 
 #define STARTER_HELPERS 2
 
 struct starter_helper {
 	const char *name;   /* of the program, which lies beside our own */
 	/*
-	 * In the process that will execute it: who to become, found anew each time. 0: stay
-	 * who we are. Dies where it must not be started.
+	 * In the process that will execute it: who to become, found anew each time. Dies
+	 * where it must not be started.
 	 */
-	uid_t (*find_user)(gid_t *gid);
+	void (*find_user)(struct user *u);
 	int feed;           /* out: the end for who asks; -1 = not wanted, left alone */
 };
 
