@@ -24,6 +24,10 @@ struct admin {
 	bool force;
 	bool password_stdin;
 	bool no_password;
+	bool cram_md5;
+	bool digest_md5;
+	const char *fingerprint;  /* --fingerprint */
+	bool remove;
 	bool help;
 	char **args;              /* operands, n_args of them, then NULL */
 	unsigned n_args;
@@ -56,6 +60,11 @@ enum option_bit {
 	OPT_USER = 1 << 6,
 	OPT_OWNER = 1 << 7,
 	OPT_SESSION_USER = 1 << 8,
+	OPT_CRAM_MD5 = 1 << 16,
+	OPT_DIGEST_MD5 = 1 << 17,
+	OPT_FINGERPRINT = 1 << 18,
+	OPT_REMOVE = 1 << 19,
+	OPT_LEGACY = OPT_CRAM_MD5 | OPT_DIGEST_MD5,
 	OPT_PASSWORD = OPT_PASSWORD_STDIN | OPT_NO_PASSWORD,
 };
 

@@ -135,7 +135,7 @@ check_passwords(struct admin *a, struct rows *out)
 		tree_close(auth); /* check_state has said so, where it is wrong */
 		return DONE;
 	}
-	if (rows_start(&verifiers, 2) == -1) {
+	if (rows_start(&verifiers, WALK_VERIFIER_COLUMNS) == -1) {
 		tree_close(auth);
 		return say_failed(errno, "starting a list");
 	}

@@ -9,6 +9,8 @@
 #include "admin/box.h"
 #include "admin/check.h"
 #include "admin/tree.h"
+#include "auth/key.h"
+#include "auth/throttle.h"
 #include "auth/verifier.h"
 #include "base/name.h"
 
@@ -38,6 +40,24 @@ check_verifier(int dir, const char *name, const char *where, uid_t owner, struct
 		finding(out, CHECK_ERROR, where, "nobody can log in with it: %s" ADVICE
 		        "set the password again: postern user password LOCAL@DOMAIN", problem);
 	sodium_memzero(content, sizeof content);
+}
+
+/* The authenticator's own: its key and its table of failures (auth/key.h, table.h). */
+static bool
+check_own(const struct admin *a, int auth, const char *name, uid_t owner, struct rows *out)
+{
+	const char *where = check_join(check_path(a, "auth"), name);
+	struct stat st;
+
+	if (strcmp(name, KEY_FILE) != 0 && strcmp(name, THROTTLE_FILE) != 0 &&
+	    strcmp(name, THROTTLE_SET_ASIDE) != 0)
+		return check_leftover(out, where, name);
+	if (strcmp(name, THROTTLE_SET_ASIDE) == 0)
+		finding(out, CHECK_WARNING, where, "it was damaged and set aside" ADVICE
+		        "remove it");
+	else if (fstatat(auth, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		check_owner(out, where, &st, owner, 077);
+	return true;
 }
 
 static void
@@ -84,8 +104,12 @@ check_auth(int auth, void *arg, struct rows *out)
 	struct stat st;
 
 	if (fstat(auth, &st) == 0 && tree_list(auth, &domains) == 0) {
-		for (size_t i = 0; i < domains.n; i++)
-			check_domain(a, auth, rows_get(&domains, i, 0), st.st_uid, out);
+		for (size_t i = 0; i < domains.n; i++) {
+			const char *name = rows_get(&domains, i, 0);
+
+			if (!check_own(a, auth, name, st.st_uid, out))
+				check_domain(a, auth, name, st.st_uid, out);
+		}
 		rows_free(&domains);
 	}
 	return DONE;

@@ -38,6 +38,18 @@ const char help_user_list[] =
 const char help_user_password[] =
 	"Gives a mailbox another password; with --no-password takes it away, so that nobody\n"
 	"can log in and the mailbox only receives.\n";
+const char help_user_passwd[] = "Another name of `user password`.\n";
+const char help_user_disable[] =
+	"Nobody can log in to the mailbox until `user enable`; mail still comes in, and the\n"
+	"password is kept. The client is told no more than that it was wrong.\n";
+const char help_user_enable[] = "Undoes `user disable`.\n";
+const char help_user_certificate[] =
+	"Lets whoever holds a client certificate log in without a password (EXTERNAL): the\n"
+	"certificate in FILE (PEM or DER), or the one with this fingerprint. Without either,\n"
+	"prints the fingerprints there are. Clients are asked for certificates where\n"
+	"`tls-client-ca` is set.\n"
+	"\n"
+	"Example: postern user certificate alice@example.org alice.pem\n";
 const char help_user_remove[] =
 	"Removes a mailbox, its password and its forward file. A mailbox with messages in\n"
 	"it is not removed without --force, which removes them too, for good.\n";

@@ -19,7 +19,8 @@ void help_usage(FILE *f, const struct command *c);
 /* The long texts of the table's rows. */
 extern const char help_init[], help_domain_add[], help_domain_list[], help_domain_show[],
 	help_domain_remove[], help_user_add[], help_user_list[], help_user_password[],
-	help_user_remove[], help_alias_add[], help_alias_list[], help_alias_remove[],
+	help_user_remove[], help_user_passwd[], help_user_disable[], help_user_enable[],
+	help_user_certificate[], help_alias_add[], help_alias_list[], help_alias_remove[],
 	help_check[], help_help[];
 
 #endif

@@ -103,7 +103,7 @@ rows_get(const struct rows *r, size_t row, unsigned column)
 }
 
 bool
-rows_has(const struct rows *r, const char *a, const char *b)
+rows_find(const struct rows *r, const char *a, const char *b, size_t *row)
 {
 	size_t low = 0;
 	size_t high = r->n;
@@ -114,14 +114,24 @@ rows_has(const struct rows *r, const char *a, const char *b)
 
 		if (order == 0 && b != NULL)
 			order = strcmp(rows_get(r, middle, 1), b);
-		if (order == 0)
+		if (order == 0) {
+			*row = middle;
 			return true;
+		}
 		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	return false;
+}
+
+bool
+rows_has(const struct rows *r, const char *a, const char *b)
+{
+	size_t row;
+
+	return rows_find(r, a, b, &row);
 }
 
 void

@@ -30,6 +30,8 @@ int rows_load(struct rows *r);
 const char *rows_get(const struct rows *r, size_t row, unsigned column);
 /* True where a loaded row begins with these two columns (b may be NULL). */
 bool rows_has(const struct rows *r, const char *a, const char *b);
+/* The same, and which one it is. */
+bool rows_find(const struct rows *r, const char *a, const char *b, size_t *row);
 void rows_free(struct rows *r);
 
 #endif

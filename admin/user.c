@@ -5,26 +5,23 @@
 #include "admin/user.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/credential.h"
 #include "admin/owner.h"
 #include "admin/password.h"
 #include "admin/say.h"
 #include "admin/tree.h"
-#include "auth/verifier.h"
 
 struct user_job {
 	const struct admin *a;
 	const struct box *box;
-	const char *content;       /* of the verifier */
-	char temporary[64];
 };
 
 /* Beyond the exit codes: there is no such mailbox. */
-enum { GONE = 3 };
+#define GONE CREDENTIAL_NONE
 
 static struct forward forward_text; /* 128 KiB: too much for a stack */
 
@@ -73,71 +70,6 @@ make_job(int state, void *arg, struct rows *out)
 }
 
 static int
-write_verifier_job(int auth, void *arg, struct rows *out)
-{
-	const struct user_job *j = arg;
-	int dir = tree_make(auth, j->box->domain, 0700);
-	size_t len = strlen(j->content);
-	int r = DONE;
-
-	(void)out;
-	if (dir == -1 || tree_write(dir, j->box->name, j->content, len, 0600, true) == -1)
-		r = say_failed(errno, "writing auth/%s/%s", j->box->domain, j->box->name);
-	tree_close(dir);
-	return r;
-}
-
-static int
-write_verifier(const struct admin *a, struct user_job *j, const char *password)
-{
-	char content[VERIFIER_MAX];
-	struct verifier v = { 0 };
-	struct text t;
-	int auth = owner_open(a, "auth");
-	int r = REFUSED;
-
-	if (auth == -1)
-		return r;
-	text_init(&t, content, sizeof content);
-	if (verifier_set_password(&v, password)) {
-		verifier_print(&t, &v);
-		j->content = content;
-		r = owner_run(auth, write_verifier_job, j, NULL);
-	} else {
-		r = say_failed(errno, "hashing the password (it needs 64 MiB)");
-	}
-	sodium_memzero(content, sizeof content);
-	tree_close(auth);
-	return r;
-}
-
-/* DONE: removed; GONE: there was none. */
-static int
-remove_verifier_job(int auth, void *arg, struct rows *out)
-{
-	const struct box *b = ((struct user_job *)arg)->box;
-	int dir = tree_open(auth, b->domain);
-	int r = DONE;
-
-	(void)out;
-	if (dir == -1 || tree_unlink(dir, b->name) == -1)
-		r = errno == ENOENT ? GONE :
-		    say_failed(errno, "removing auth/%s/%s", b->domain, b->name);
-	tree_close(dir);
-	return r;
-}
-
-static int
-remove_verifier(const struct admin *a, struct user_job *j)
-{
-	int auth = owner_open(a, "auth");
-	int r = auth != -1 ? owner_run(auth, remove_verifier_job, j, NULL) : REFUSED;
-
-	tree_close(auth);
-	return r;
-}
-
-static int
 refuse_existing(const struct box *b)
 {
 	return say_refused("%s exists already: `postern user password %s` changes its password",
@@ -155,7 +87,7 @@ user_make(struct admin *a, const struct box *b, const char *password)
 	if (r != GONE)
 		return r;
 	/* A verifier without a mailbox, left by a crash, is replaced here. */
-	r = password != NULL ? write_verifier(a, &j, password) : remove_verifier(a, &j);
+	r = password != NULL ? credential_set(a, b, password, true) : credential_remove(a, b);
 	if (r != DONE && r != GONE)
 		return r;
 	return owner_run(a->state, make_job, &j, NULL);
@@ -163,29 +95,38 @@ user_make(struct admin *a, const struct box *b, const char *password)
 
 /* The mailbox typed, in a served domain, and whether it is there. */
 static int
-open_box(struct admin *a, struct box *b, struct user_job *j)
+open_box(struct admin *a, struct box *b)
 {
+	struct user_job j = { .a = a, .box = b };
 	int r = box_parse(b, a->args[0]);
 
-	*j = (struct user_job){ .a = a, .box = b };
 	if (r == DONE)
 		r = box_served(a, b);
-	return r == DONE ? look(a, j) : r;
+	return r == DONE ? look(a, &j) : r;
+}
+
+int
+user_open(struct admin *a, struct box *b)
+{
+	int r = open_box(a, b);
+
+	return r != GONE ? r : say_refused("there is no mailbox %s: `postern user add %s` makes "
+	                                   "it", b->shown, b->shown);
 }
 
 int
 user_set_password(struct admin *a, const struct box *b, const char *password)
 {
-	struct user_job j = { .a = a, .box = b };
-
-	return write_verifier(a, &j, password);
+	return credential_set(a, b, password, false);
 }
 
 static int
 get_password(struct password *p, const struct admin *a, const struct box *b)
 {
-	if (a->no_password && !a->password_stdin)
-		return DONE;
+	int r = credential_check_options(a);
+
+	if (r != DONE || (a->no_password && !a->password_stdin))
+		return r;
 	return password_get(p, a, b->shown); /* refuses both options together */
 }
 
@@ -193,9 +134,8 @@ int
 user_add(struct admin *a)
 {
 	struct password password;
-	struct user_job j;
 	struct box b;
-	int r = open_box(a, &b, &j);
+	int r = open_box(a, &b);
 
 	if (r == DONE) /* told before a password is asked for */
 		return refuse_existing(&b);
@@ -219,20 +159,16 @@ int
 user_password(struct admin *a)
 {
 	struct password password;
-	struct user_job j;
 	struct box b;
-	int r = open_box(a, &b, &j);
+	int r = user_open(a, &b);
 
-	if (r == GONE)
-		return say_refused("there is no mailbox %s: `postern user add %s` makes it",
-		                   b.shown, b.shown);
 	if (r == DONE)
 		r = get_password(&password, a, &b);
 	if (r == DONE)
 		r = owner_lock(a->state);
 	if (r == DONE)
-		r = a->no_password ? remove_verifier(a, &j) :
-		                     write_verifier(a, &j, password.text);
+		r = a->no_password ? credential_remove(a, &b) :
+		                     credential_set(a, &b, password.text, false);
 	password_wipe(&password);
 	if (r != DONE && r != GONE)
 		return r;
@@ -310,7 +246,7 @@ remove_mailbox(const struct admin *a, struct user_job *j)
 	if (r == DONE && rows_load(&rows) == -1)
 		r = say_failed(errno, "reading a list");
 	if (r == DONE || r == GONE) {
-		v = remove_verifier(a, j); /* no log-in to a mailbox that is going */
+		v = credential_remove(a, j->box); /* no log-in to a mailbox that is going */
 		verifier = v == DONE;
 		if (v != DONE && v != GONE)
 			r = v;

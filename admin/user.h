@@ -1,4 +1,4 @@
-/* postern user add, list, password, remove: mailboxes and their verifiers. */
+/* postern user ...: mailboxes and their verifiers. */
 #ifndef ADMIN_USER_H
 #define ADMIN_USER_H
 
@@ -9,6 +9,12 @@ int user_add(struct admin *a);
 int user_list(struct admin *a);
 int user_password(struct admin *a);
 int user_remove(struct admin *a);
+int user_disable(struct admin *a);
+int user_enable(struct admin *a);
+int user_certificate(struct admin *a);
+
+/* The mailbox typed as the first operand, which is there. DONE, or told. */
+int user_open(struct admin *a, struct box *b);
 
 /*
  * Makes the mailbox, and its verifier from a prepared password unless that is NULL.

@@ -37,15 +37,28 @@ list_job(int state, void *arg, struct rows *out)
 	return walk_boxes(state, j->domain, add_mailbox, out);
 }
 
+enum login { NOBODY, DISABLED, ENABLED };
+
+/* Can anybody log in to the i-th mailbox? */
+static enum login
+find_login(const struct rows *users, const struct rows *verifiers, size_t i)
+{
+	size_t row;
+
+	if (!rows_find(verifiers, rows_get(users, i, DOMAIN), rows_get(users, i, NAME), &row))
+		return NOBODY;
+	return rows_get(verifiers, row, 2)[0] == 'y' ? DISABLED : ENABLED;
+}
+
 static void
 print_text(const struct rows *users, const struct rows *verifiers)
 {
 	for (size_t i = 0; i < users->n; i++) {
-		bool password = rows_has(verifiers, rows_get(users, i, DOMAIN),
-		                         rows_get(users, i, NAME));
+		enum login login = find_login(users, verifiers, i);
 
 		say("%s%s%s\n", rows_get(users, i, SHOWN),
-		    password ? "" : "  (no password: only receives)",
+		    login == NOBODY   ? "  (no password: only receives)" :
+		    login == DISABLED ? "  (disabled: only receives)" : "",
 		    rows_get(users, i, FORWARD)[0] == 'y' ? "  (forwards too)" : "");
 	}
 }
@@ -67,7 +80,8 @@ print_json(const struct rows *users, const struct rows *verifiers)
 		json_string(&j, "domain", domain);
 		json_string(&j, "local", name_to_local(local, name) ? local : name);
 		json_string(&j, "directory", name);
-		json_bool(&j, "password", rows_has(verifiers, domain, name));
+		json_bool(&j, "password", find_login(users, verifiers, i) != NOBODY);
+		json_bool(&j, "disabled", find_login(users, verifiers, i) == DISABLED);
 		json_bool(&j, "forwards", rows_get(users, i, FORWARD)[0] == 'y');
 		json_close(&j, '}');
 	}
@@ -93,7 +107,7 @@ user_list(struct admin *a)
 	auth = owner_open(a, "auth");
 	if (auth == -1)
 		return REFUSED;
-	if (rows_start(&users, COLUMNS) == -1 || rows_start(&verifiers, 2) == -1)
+	if (rows_start(&users, COLUMNS) == -1 || rows_start(&verifiers, WALK_VERIFIER_COLUMNS) == -1)
 		r = say_failed(errno, "starting a list");
 	else
 		r = owner_run(auth, walk_verifiers, NULL, &verifiers);

@@ -2,9 +2,12 @@
 #include "admin/walk.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "admin/say.h"
 #include "admin/tree.h"
+#include "auth/store.h"
+#include "auth/verifier.h"
 
 static int
 walk_domain(int state, int mail, const char *domain, walk_tell *tell, struct rows *out)
@@ -50,6 +53,20 @@ walk_boxes(int state, const char *domain, walk_tell *tell, struct rows *out)
 	return r;
 }
 
+/* "yes" for a login that `user disable` has shut out. */
+static const char *
+is_disabled(int dir, const char *name)
+{
+	char content[VERIFIER_MAX];
+	struct verifier v;
+	bool disabled = store_read(dir, name, content, sizeof content) != -1 &&
+	                verifier_parse(&v, content) == NULL && v.disabled;
+
+	explicit_bzero(content, sizeof content);
+	explicit_bzero(&v, sizeof v);
+	return disabled ? "yes" : "no";
+}
+
 int
 walk_verifiers(int auth, void *arg, struct rows *out)
 {
@@ -69,6 +86,7 @@ walk_verifiers(int auth, void *arg, struct rows *out)
 			for (size_t k = 0; k < names.n; k++) {
 				rows_add(out, rows_get(&domains, i, 0));
 				rows_add(out, rows_get(&names, k, 0));
+				rows_add(out, is_disabled(dir, rows_get(&names, k, 0)));
 			}
 		rows_free(&names);
 		tree_close(dir);

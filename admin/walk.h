@@ -12,7 +12,11 @@
 typedef void walk_tell(int state, const struct box *b, struct rows *out);
 int walk_boxes(int state, const char *domain, walk_tell *tell, struct rows *out);
 
-/* An owner_job for auth/: a row of domain and name for each file. arg is not used. */
+/*
+ * An owner_job for auth/: a row for each file: domain, name, "yes" where nobody may log
+ * in for now, else "no". arg is not used.
+ */
+#define WALK_VERIFIER_COLUMNS 3
 int walk_verifiers(int auth, void *arg, struct rows *out);
 
 #endif
