@@ -16,10 +16,9 @@
 #include "base/helper.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/packet.h"
 #include "base/sandbox.h"
 #include "base/text.h"
-
-#define AGAIN_MS 1000 /* a helper that ended at once is not started more often */
 
 struct starter {
 	struct starter_helper *helpers;
@@ -95,9 +94,21 @@ start_helper(struct starter *s, int i)
 		s->pid[i] = pid;
 }
 
+/* Whoever asked a helper that could not serve sees its connection close. */
+static void
+turn_away(int feed)
+{
+	static struct packet p;
+	int r;
+
+	(void)fcntl(feed, F_SETFL, O_NONBLOCK); /* as the helper has it */
+	while ((r = packet_recv(feed, &p)) == 1 || (r == -1 && errno == EBADMSG))
+		packet_close_fds(&p);
+}
+
 /* A helper that ended is started again when its feed has something in it. */
 static void
-reap(struct starter *s, bool *too_soon)
+reap(struct starter *s)
 {
 	int status;
 	pid_t pid;
@@ -107,7 +118,8 @@ reap(struct starter *s, bool *too_soon)
 			if (s->pid[i] != pid)
 				continue;
 			s->pid[i] = 0;
-			*too_soon |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+			if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+				turn_away(s->feed[i]);
 		}
 }
 
@@ -134,7 +146,7 @@ serve(struct starter *s)
 	(void)signal(SIGHUP, SIG_IGN);
 	for (;;) {
 		struct pollfd p[STARTER_HELPERS];
-		bool any = false, too_soon = false;
+		bool any = false;
 
 		for (int i = 0; i < STARTER_HELPERS; i++) {
 			/* A running one reads its feed itself. */
@@ -144,7 +156,7 @@ serve(struct starter *s)
 		if (!any)
 			return;
 		(void)ppoll(p, STARTER_HELPERS, NULL, &none);
-		reap(s, &too_soon);
+		reap(s);
 		for (int i = 0; i < STARTER_HELPERS; i++) {
 			if (s->pid[i] != 0 || p[i].fd == -1 || p[i].revents == 0)
 				continue;
@@ -156,8 +168,6 @@ serve(struct starter *s)
 				s->feed[i] = -1;
 			}
 		}
-		if (too_soon)
-			(void)poll(NULL, 0, AGAIN_MS);
 	}
 }
 

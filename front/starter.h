@@ -1,8 +1,9 @@
 /*
  * Starts the helpers where no socket unit does (tcpserver, xinetd, a tree of an ordinary
  * user): a process that is forked before anything is confined, and that executes the
- * programs of a fixed list, nothing else. It reads no octet of theirs: a helper's feed
- * (base/helper.h) that has something in it is the word to start the helper.
+ * programs of a fixed list, nothing else. A helper's feed (base/helper.h) that has
+ * something in it is the word to start the helper; where that fails, what is waiting
+ * there is closed unread.
  */
 #ifndef FRONT_STARTER_H
 #define FRONT_STARTER_H
