@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -19,12 +21,17 @@
 #include "base/sandbox.h"
 #include "tls/confine.h"
 #include "tls/context.h"
+#include "tls/examine.h"
 #include "tls/heap.h"
 #include "tls/holder.h"
+#include "tls/make.h"
+#include "tls/out.h"
 #include "tls/serve.h"
 #include "tls/ticket.h"
 
-#define USAGE "usage: tls [-c FILE] [-F]"
+#define USAGE \
+	"usage: tls [-c FILE] [-F], tls show|check [-c FILE], tls served NAME ECDSA|RSA, " \
+	"tls make CERT KEY NAME..."
 /* A key holder that dies at once is started anew this slowly. */
 #define HOLDER_MS 1000
 
@@ -71,6 +78,78 @@ read_options(struct helper *h, int argc, char **argv)
 	if (optind < argc)
 		die_misused("too many arguments");
 }
+
+/* -- for the command postern, which starts the program with one of these words ---------- */
+
+static void
+read_conf(int argc, char **argv)
+{
+	struct helper unused = { .feed = false };
+
+	read_options(&unused, argc, argv);
+	if (conf_load_tls(&conf, &files, file, log_conf, NULL) != 0)
+		_exit(1);
+}
+
+static int
+run_show(int argc, char **argv)
+{
+	read_conf(argc, argv);
+	examine_show(&files);
+	return out_flush() ? 0 : 111;
+}
+
+static int
+run_check(int argc, char **argv)
+{
+	read_conf(argc, argv);
+	examine_check(&conf, &files);
+	return out_flush() ? 0 : 111;
+}
+
+/* The connection is on fd 0. */
+static int
+run_served(int argc, char **argv)
+{
+	if (argc != 3)
+		die_misused("served: expected NAME and ECDSA or RSA");
+	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal */
+	examine_served(0, argv[1], argv[2]);
+	return out_flush() ? 0 : 111;
+}
+
+static int
+run_make(int argc, char **argv)
+{
+	const char *why = NULL;
+
+	if (argc < 4)
+		die_misused("make: expected CERT, KEY and the names");
+	if (make_certificate(argv[1], argv[2], argv + 3, argc - 3, &why) == 0)
+		return 0;
+	log_error(why, errno);
+	return 1;
+}
+
+static const struct {
+	const char *word;
+	int (*run)(int argc, char **argv);
+} words[] = {
+	{ "show", run_show },
+	{ "check", run_check },
+	{ "served", run_served },
+	{ "make", run_make },
+};
+
+static void
+run_word(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 0 && i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(argv[0], words[i].word) == 0)
+			exit(words[i].run(argc, argv));
+}
+
+/* -- the parent ---------------------------------------------------------------------------- */
 
 /* The owner of STATE/jail.owner, or session-user: who owns no file at all. */
 static void
@@ -214,16 +293,18 @@ main(int argc, char **argv)
 	struct helper h = { .serve = serve_asker, .reload = reload, .prepare = prepare };
 	int r;
 
-	log_open("tls");
-	tzset(); /* syslog(3) in a relay would read the zone's file, which it may not */
 	heap_start();
-	read_options(&h, argc, argv);
+	log_open("tls");
 	confine_start();
-	raise_descriptors();
 	/* What openssl.cnf of the host says is for programs without rules of their own. */
-	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 ||
-	    !ticket_rotate(clock_ms()))
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		die_temp("OpenSSL cannot be used", 0);
+	run_word(argc - 1, argv + 1);
+	tzset(); /* syslog(3) in a relay would read the zone's file, which it may not */
+	read_options(&h, argc, argv);
+	raise_descriptors();
+	if (!ticket_rotate(clock_ms()))
+		die_temp("no randomness for ticket keys", 0);
 	load();
 	heap_seal();
 	h.children = (unsigned)conf.connections;

@@ -1,9 +1,7 @@
 /* See context.h. Called by the parent only, at its start and on SIGHUP. */
 #include "tls/context.h"
 
-#include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "tls/chain.h"
 #include "tls/facts.h"
 #include "tls/holder.h"
 #include "tls/remote.h"
@@ -29,7 +28,6 @@
 	"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:RSA-PSS+SHA256:RSA-PSS+SHA384:" \
 	"RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
 #define GROUPS "X25519:P-256:P-384"
-#define MAX_CHAIN 10 /* certificates in a file */
 
 static void
 log_file(const char *what, const char *file, const char *why)
@@ -153,30 +151,6 @@ on_name(SSL *ssl, int *alert, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* The certificates of a PEM file, the server's own first; NULL: logged. */
-static STACK_OF(X509) *
-read_chain(const char *file)
-{
-	STACK_OF(X509) *chain = sk_X509_new_null();
-	BIO *in = BIO_new_file(file, "re");
-	X509 *cert;
-
-	while (in != NULL && chain != NULL && sk_X509_num(chain) < MAX_CHAIN &&
-	       (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL)
-		if (sk_X509_push(chain, cert) <= 0)
-			X509_free(cert);
-	if (chain != NULL && sk_X509_num(chain) > 0) {
-		BIO_free(in);
-		ERR_clear_error(); /* "no start line": the end of the file */
-		return chain;
-	}
-	log_file("the certificate cannot be read", file,
-	         in == NULL ? strerror(errno) : "expected certificates in PEM form");
-	BIO_free(in);
-	sk_X509_free(chain);
-	return NULL;
-}
-
 static bool
 is_key_of(X509 *cert, const unsigned char hash[HOLDER_HASH])
 {
@@ -194,13 +168,16 @@ static bool
 use_certificate(SSL_CTX *ctx, const char *file, unsigned number,
                 const unsigned char hash[HOLDER_HASH])
 {
-	STACK_OF(X509) *chain = read_chain(file);
 	const char *why = NULL;
+	STACK_OF(X509) *chain = chain_read(file, &why);
 	EVP_PKEY *key = NULL;
 	X509 *cert;
 
-	if (chain == NULL)
+	if (chain == NULL) {
+		log_file("the certificate cannot be read", file, why);
 		return false;
+	}
+	why = NULL;
 	cert = sk_X509_shift(chain);
 	if (!is_key_of(cert, hash))
 		why = "its key is not the one in the file of the same place in tls-key";
