@@ -40,6 +40,7 @@ ask(struct ask *k)
 static enum answer
 unclear(struct ask *k)
 {
+	packet_close_fds(&k->packet); /* this process may serve another client */
 	k->gone = true;
 	return ANSWER_GONE;
 }

@@ -40,7 +40,7 @@ $(BUILD)/test/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(FUZZ_HEADERS) 
 $(foreach t,session bdat,$(BUILD)/test/replay_$t build-fuzz/fuzz_$t): \
 	FUZZ_WRAP = -Wl,--wrap=ppoll,--wrap=recvmsg
 $(BUILD)/test/replay_packet build-fuzz/fuzz_packet: \
-	FUZZ_WRAP = -Wl,--wrap=poll
+	FUZZ_WRAP = -Wl,--wrap=poll,--wrap=recvmsg
 
 FUZZ_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
 ifneq ($(BUILD),build-fuzz)

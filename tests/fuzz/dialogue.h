@@ -8,7 +8,7 @@
  * "~x..." fails with letter x at the commit; "=N" lowers the limit to N octets. The
  * sender's domain "no-file.test" gets no message file, "full.test" one on a full disk,
  * "silent.test" a keeper that goes away at the commit, "odd.test" an answer that
- * breaks the boundary's form.
+ * breaks the boundary's form. dialogue_client.h has the script of AUTH.
  */
 #ifndef TESTS_FUZZ_DIALOGUE_H
 #define TESTS_FUZZ_DIALOGUE_H
@@ -25,11 +25,20 @@
 #define DIALOGUE_PIECES 4096
 #define DIALOGUE_OUTPUT (8 << 20)
 
-enum dialogue_fact { BEGUN = 1, RECIPIENT = 2, OPENED = 4, SPOKEN = 8 };
+enum dialogue_fact {
+	BEGUN = 1, RECIPIENT = 2, OPENED = 4, SPOKEN = 8, SECURED = 16, EXCHANGE = 32,
+	LOGGED_IN = 64,
+};
+#define DIALOGUE_LASTING ((unsigned)SPOKEN | SECURED | EXCHANGE | LOGGED_IN)
+
+enum dialogue_tls { DIALOGUE_TLS, DIALOGUE_NO_TLS, DIALOGUE_TLS_FAILS, DIALOGUE_TLS_ODD };
 
 struct dialogue {
 	const struct conf *conf;
-	bool lmtp;
+	bool lmtp, may_secure;
+	/* what becomes of a handshake */
+	enum dialogue_tls tls;
+	bool certificate, channel;
 	/* what the client says: pieces, each given when the session waits; NULL: silence */
 	const char *piece[DIALOGUE_PIECES];
 	size_t piece_len[DIALOGUE_PIECES];
@@ -122,7 +131,7 @@ dialogue_say(struct packet *p, enum answer a)
 static enum answer
 dialogue_letter(const char *local, char mark)
 {
-	static const char letters[] = "uhraqpmSQfsle";
+	static const char letters[] = "uhraqpmSQfslety";
 
 	if (local[0] == mark && local[1] != '\0' && strchr(letters, local[1]) != NULL)
 		return (enum answer)local[1];
@@ -135,7 +144,7 @@ dialogue_forget(void)
 	if (dialogue.message != -1)
 		CHECK(close(dialogue.message) == 0);
 	dialogue.message = -1;
-	dialogue.have &= SPOKEN;
+	dialogue.have &= DIALOGUE_LASTING;
 	dialogue.n_recipients = 0;
 }
 
@@ -146,10 +155,12 @@ dialogue_begin(struct packet *p)
 	enum answer a = dialogue_letter(sender, '!');
 	uint64_t size;
 
-	CHECK(p->n == 5 && !(dialogue.have & BEGUN));
+	CHECK(p->n == 6 && !(dialogue.have & BEGUN));
 	CHECK(is_greeting_name(p->field[0]) && is_address_safe(sender, p->field[2]));
 	CHECK(strspn(p->field[3], "EU8B") == strlen(p->field[3]) &&
 	      parse_u64(p->field[4], UINT64_MAX, &size));
+	for (const char *c = p->field[5]; *c != '\0'; c++)
+		CHECK(*c > ' ' && *c <= '~');
 	CHECK(text_copy(dialogue.sender_domain, sizeof dialogue.sender_domain, p->field[2]));
 	if (a == ANSWER_YES)
 		dialogue.have |= BEGUN;
@@ -236,44 +247,13 @@ dialogue_commit(struct packet *p)
 	dialogue_forget();
 }
 
-/* VRFY and EXPN: as many lines as the domain is long. */
-static void
-dialogue_verify(struct packet *p)
-{
-	enum answer a = dialogue_letter(p->field[0], '!');
-	size_t lines = p->letter == VERB_VERIFY ? 1 : strlen(p->field[1]);
-	char text[LIMIT_ADDRESS + 1];
-	struct address to;
-	struct text t;
-
-	CHECK(p->n == 2 && dialogue.conf->vrfy && is_address_safe(p->field[0], p->field[1]));
-	CHECK(text_copy(to.local, sizeof to.local, p->field[0]) &&
-	      text_copy(to.domain, sizeof to.domain, p->field[1]));
-	text_init(&t, text, sizeof text);
-	address_text(&t, &to);
-	CHECK(text_ok(&t));
-	for (size_t i = 0; i < lines && i < 20 && a == ANSWER_YES; i++) {
-		packet_start(p, ANSWER_MORE);
-		packet_add(p, text);
-		CHECK(packet_send(dialogue.keeper, p, -1) == 0);
-	}
-	dialogue_say(p, a);
-}
-
-static void
-dialogue_peer(struct packet *p)
-{
-	struct ip ip;
-
-	CHECK(p->n == 1 && (p->field[0][0] == '\0' || parse_ip(p->field[0], &ip)));
-	CHECK(p->letter == VERB_XCLIENT ? !(dialogue.have & BEGUN) : !(dialogue.have & SPOKEN));
-	dialogue_say(p, ANSWER_YES);
-}
+#include "tests/fuzz/dialogue_client.h"
 
 static void
 dialogue_answer(struct packet *p)
 {
 	CHECK(p->fd[0] == -1);
+	CHECK(!(dialogue.have & EXCHANGE) || strchr("RCl", p->letter) != NULL);
 	switch (p->letter) {
 	case VERB_BEGIN:
 		dialogue_begin(p);
@@ -298,6 +278,21 @@ dialogue_answer(struct packet *p)
 	case VERB_PEER:
 	case VERB_XCLIENT:
 		dialogue_peer(p);
+		break;
+	case VERB_TLS:
+		dialogue_tls(p);
+		break;
+	case VERB_SECURE:
+		dialogue_secure(p);
+		break;
+	case VERB_AUTH:
+		dialogue_auth(p);
+		break;
+	case VERB_RESPONSE:
+		dialogue_response(p);
+		break;
+	case VERB_CANCEL:
+		dialogue_cancel(p);
 		break;
 	case VERB_LOG:
 		CHECK(p->n == 1 && strlen(p->field[0]) == 1);
@@ -372,6 +367,7 @@ dialogue_run(const struct session_setup *how)
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, client) == 0);
 	d->conf = setup.conf;
 	d->lmtp = setup.service == SERVICE_LMTP;
+	d->may_secure = setup.may_secure;
 	d->client = client[1];
 	d->keeper = boundary[1];
 	d->boundary = setup.boundary = boundary[0];
@@ -387,8 +383,9 @@ dialogue_run(const struct session_setup *how)
 		(void)!fwrite(d->output, 1, d->output_len, stderr);
 	dialogue_check_output();
 	dialogue_forget();
-	CHECK(close(boundary[0]) == 0 && close(boundary[1]) == 0 && close(client[0]) == 0 &&
-	      close(client[1]) == 0);
+	/* The session has closed its end of the connection; ours may be another by now. */
+	CHECK(close(boundary[0]) == 0 && close(boundary[1]) == 0 && close(d->client) == 0 &&
+	      fcntl(client[0], F_GETFD) == -1);
 	d->n_pieces = 0;
 }
 

@@ -42,6 +42,7 @@ check_argument(const char *line)
 	check_reply(r);
 	if (r == NULL) {
 		CHECK(is_address_safe(a.local, a.domain) && !(p.eight_bit && p.binary));
+		CHECK(strlen(p.auth) < sizeof p.auth && strchr(p.auth, ' ') == NULL);
 		CHECK(p.smtputf8 || (!has_utf8(a.local) && !has_utf8(a.domain)));
 	}
 	for (int utf8 = 0; utf8 < 2; utf8++) {

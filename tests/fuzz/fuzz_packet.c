@@ -1,11 +1,12 @@
 /*
  * The boundary: a whole keeper_run() over a real tree, with packets that no session
- * need have sent. Link with -Wl,--wrap=poll: when the keeper waits, the next packet is
- * sent. It must answer in form or end, keep no file in tmp/, deliver only what was
+ * need have sent. Link with -Wl,--wrap=poll,--wrap=recvmsg: when the keeper waits, the
+ * next packet is sent, and when it waits for a helper, the helper's. It must answer in form or end, keep no file in tmp/, deliver only what was
  * written, and log nothing that could be taken for another line.
  *
- * The first octet: bit 0 LMTP, 1 VRFY on, 2 may relay, 3 a proxy, 4 submission. Then
- * one packet a line: an octet of flags, the verb, the fields with "|" between. Flags,
+ * The first octet: bit 0 LMTP, 1 VRFY on, 2 may relay, 3 a proxy, 4 submission, 5 it
+ * can have TLS, 6 AUTH without it, 7 no helper can be reached. Then one packet a line,
+ * a helper's begins with "!" (where none comes next it closes): an octet of flags, the verb, the fields with "|" between. Flags,
  * from "0" on: bit 0 no final NUL, 1 a descriptor, 2 three of them, 3 keep the message
  * file open, 4 padded past LIMIT_PACKET.
  */
@@ -13,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "base/boundary.h"
+#include "base/helper.h"
 #include "base/num.h"
 #include "base/packet.h"
 #include "keeper/keeper.h"
@@ -31,6 +33,13 @@ static const uint8_t *next, *end;
 static int message = -1;    /* the descriptor that a flag told us to keep */
 static unsigned delivered;  /* outcomes that say yes */
 
+/* The helpers' side: what the keeper connects to, and the connection it has. */
+static int feed[2] = { -1, -1 };
+static int helper = -1;
+static bool busy; /* it is we who receive, not the keeper */
+
+ssize_t __real_recvmsg(int fd, struct msghdr *msg, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
 int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
 
@@ -92,14 +101,21 @@ check_answer(const struct packet *p, char verb, bool keep)
 {
 	uint64_t n;
 
-	CHECK(strchr("+>ouhraqpmSQfsle", p->letter) != NULL);
+	CHECK(strchr("+>ouhraqpmSQfsletycFMCnA", p->letter) != NULL);
 	if (verb == VERB_BODY && p->letter == ANSWER_YES) {
 		CHECK(p->n == 1 && p->fd[0] != -1 && p->fd[1] == -1);
 		write_message(p->fd[0], keep);
 		return;
 	}
+	if (verb == VERB_SECURE && p->letter == ANSWER_YES) {
+		CHECK(p->n == 2 && p->fd[0] != -1 && p->fd[1] == -1);
+		CHECK(close(p->fd[0]) == 0);
+		return;
+	}
 	CHECK(p->fd[0] == -1);
-	if (p->letter == ANSWER_OUTCOMES) {
+	if (p->letter == ANSWER_CHALLENGE) {
+		CHECK((verb == VERB_AUTH || verb == VERB_RESPONSE) && p->n == 1);
+	} else if (p->letter == ANSWER_OUTCOMES) {
 		CHECK(verb == VERB_COMMIT && p->n == 2 && p->field[1][0] != '\0');
 		CHECK(message == -1); /* nobody else can still write to it */
 		for (const char *c = p->field[1]; *c != '\0'; c++)
@@ -124,7 +140,7 @@ take_answers(char verb, bool keep)
 }
 
 static void
-send_raw(const char *buf, size_t len, unsigned fds)
+send_raw(int to, const char *buf, size_t len, unsigned fds)
 {
 	union {
 		struct cmsghdr header;
@@ -147,12 +163,12 @@ send_raw(const char *buf, size_t len, unsigned fds)
 		c->cmsg_len = CMSG_LEN(fds * sizeof(int));
 		memcpy(CMSG_DATA(c), descriptors, fds * sizeof(int));
 	}
-	CHECK(sendmsg(ours, &msg, MSG_NOSIGNAL) == (ssize_t)len);
+	CHECK(sendmsg(to, &msg, MSG_NOSIGNAL) == (ssize_t)len);
 }
 
 /* Sends the next line as a packet; false when there is none. */
 static bool
-send_next(char *verb, bool *keep)
+send_line(int to, char *verb, bool *keep)
 {
 	static char buf[2 * LIMIT_PACKET];
 	const uint8_t *lf;
@@ -179,8 +195,72 @@ send_next(char *verb, bool *keep)
 		memset(buf + len, 0, sizeof buf - len);
 		len = LIMIT_PACKET + 1;
 	}
-	send_raw(buf, len, (flags & 4) != 0 ? 3 : (flags & 2) != 0);
+	send_raw(to, buf, len, (flags & 4) != 0 ? 3 : (flags & 2) != 0);
 	return true;
+}
+
+static bool
+send_next(char *verb, bool *keep)
+{
+	while (next < end && *next == '!') { /* for a helper that nobody has asked */
+		const uint8_t *lf = memchr(next, '\n', (size_t)(end - next));
+
+		next = lf != NULL ? lf + 1 : end;
+	}
+	return send_line(ours, verb, keep);
+}
+
+/* The connections that the keeper has made; the last one is the one that counts. */
+static void
+take_helpers(void)
+{
+	static struct packet p;
+	struct pollfd ready = { feed[1], POLLIN, 0 };
+
+	while (__real_poll(&ready, 1, 0) == 1 && ready.revents & POLLIN) {
+		CHECK(packet_recv(feed[1], &p) == 1 && p.letter == HELPER_FEED);
+		if (helper != -1)
+			CHECK(close(helper) == 0);
+		helper = p.fd[0];
+	}
+}
+
+/* What the keeper has asked is in the form of base/helper.h. */
+static void
+check_question(void)
+{
+	static struct packet p;
+	struct pollfd ready = { helper, POLLIN, 0 };
+
+	while (__real_poll(&ready, 1, 0) == 1 && packet_recv(helper, &p) == 1) {
+		CHECK((p.letter == TLS_SERVE && p.n == 3 && p.fd[1] != -1) ||
+		      (p.letter == AUTH_BEGIN && p.n == AUTH_BEGIN_FIELDS && p.fd[0] == -1) ||
+		      (p.letter == AUTH_RESPONSE && p.n == 1 && p.fd[0] == -1));
+		packet_close_fds(&p);
+	}
+}
+
+ssize_t
+__wrap_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	char verb;
+	bool keep;
+
+	if (busy || fd == ours || fd == setup.job.boundary || feed[0] == -1)
+		return __real_recvmsg(fd, msg, flags);
+	busy = true;
+	take_helpers();
+	if (helper != -1)
+		check_question();
+	if (helper != -1 && next < end && *next == '!') {
+		next++;
+		if (!send_line(helper, &verb, &keep))
+			CHECK(shutdown(helper, SHUT_RDWR) == 0);
+	} else if (helper != -1) {
+		CHECK(shutdown(helper, SHUT_RDWR) == 0);
+	}
+	busy = false;
+	return __real_recvmsg(fd, msg, flags | MSG_DONTWAIT);
 }
 
 int
@@ -237,6 +317,36 @@ check_mailboxes(void)
 	CHECK(fuzz_empty(top, "state/tmp") == 0);
 }
 
+/* A connection for the client, and somewhere to ask for TLS and AUTH. */
+static void
+open_helpers(unsigned how)
+{
+	setup.job.conn = dup(ours);
+	CHECK(setup.job.conn != -1);
+	setup.may_secure = (how & 32) != 0;
+	conf.mechanisms = MECHANISMS_DEFAULT;
+	conf.auth_without_tls = (how & 64) != 0;
+	conf.handshake = 5;
+	conf.sender_check = SENDER_CHECK_SUBMISSION;
+	if (!(how & 128))
+		CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, feed) == 0);
+	setup.tls.feed = setup.auth.feed = feed[0];
+}
+
+static void
+close_helpers(void)
+{
+	busy = true;
+	take_helpers();
+	busy = false;
+	if (helper != -1)
+		CHECK(close(helper) == 0);
+	if (feed[0] != -1)
+		CHECK(close(feed[0]) == 0 && close(feed[1]) == 0);
+	CHECK(close(setup.job.conn) == 0);
+	helper = feed[0] = feed[1] = -1;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -260,6 +370,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(parse_ip_net("192.0.2.0/24", &conf.xclient.net[0]));
 	if (data[0] & 16)
 		setup.job.service = SERVICE_SUBMISSION;
+	open_helpers(data[0]);
 	next = data + 1;
 	end = data + size;
 	delivered = 0;
@@ -269,6 +380,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (message != -1)
 		CHECK(close(message) == 0);
 	message = -1;
+	close_helpers();
 	CHECK(close(pair[0]) == 0 && close(pair[1]) == 0);
 	check_mailboxes();
 	fuzz_check_log();

@@ -1,9 +1,11 @@
 /*
- * A whole session with the input as its client's octets: see dialogue.h. The first
- * octet chooses the service: bit 0 LMTP, 1 VRFY on, 2 a greeting delay, 3 behind a
+ * A whole session with the input as its client's octets: see dialogue.h. The first two
+ * octets choose the service: bit 0 LMTP, 1 VRFY on, 2 a greeting delay, 3 behind a
  * proxy, 4 XCLIENT allowed, 5 a session shorter than its patience, 6 wiped at the end,
  * 7 run twice: in a process that serves several clients nothing may be left of the
- * one before. In the rest 0x01 stands for "until here, then wait for the session" and
+ * one before; of the second: bit 0 TLS can be had, 1 AUTH without it too, 2 submission,
+ * 3 and implicit TLS, 4 a client's certificate, 5 a channel to bind to, 6 and 7 how TLS
+ * fails (enum dialogue_tls). In the rest 0x01 stands for "until here, then wait for the session" and
  * 0x02 for silence until the session's patience ends.
  */
 #include "tests/fuzz/dialogue.h"
@@ -11,7 +13,7 @@
 static struct conf conf;
 
 static void
-choose(unsigned how, struct session_setup *setup)
+choose(unsigned how, unsigned more, struct session_setup *setup)
 {
 	memset(&conf, 0, sizeof conf);
 	CHECK(text_copy(conf.hostname, sizeof conf.hostname, "mx.test"));
@@ -29,7 +31,15 @@ choose(unsigned how, struct session_setup *setup)
 	if (how & 16)
 		conf.xclient.n = parse_ip_net("192.0.2.0/24", &conf.xclient.net[0]);
 	*setup = (struct session_setup){ .conf = &conf, .size = conf.size };
-	setup->service = (how & 1) != 0 ? SERVICE_LMTP : SERVICE_SMTP;
+	setup->service = (how & 1) != 0  ? SERVICE_LMTP :
+	                 (more & 8) != 0 ? SERVICE_SUBMISSIONS :
+	                 (more & 4) != 0 ? SERVICE_SUBMISSION : SERVICE_SMTP;
+	setup->may_secure = (more & 1) != 0 || setup->service == SERVICE_SUBMISSIONS;
+	conf.mechanisms = MECHANISMS_DEFAULT;
+	conf.auth_without_tls = (more & 2) != 0;
+	dialogue.certificate = (more & 16) != 0;
+	dialogue.channel = (more & 32) != 0;
+	dialogue.tls = (enum dialogue_tls)(more >> 6);
 	setup->wipe = (how & 64) != 0;
 	CHECK(parse_ip("192.0.2.1", &setup->client));
 }
@@ -59,15 +69,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t len;
 	char *said;
 
-	if (size == 0 || size > 64 * 1024)
+	if (size < 2 || size > 64 * 1024)
 		return 0;
-	choose(data[0], &setup);
-	run(&setup, p + 1, p + size);
+	choose(data[0], data[1], &setup);
+	run(&setup, p + 2, p + size);
 	if (!(data[0] & 128))
 		return 0;
 	len = dialogue.output_len;
 	said = fuzz_string((const uint8_t *)dialogue.output, len);
-	run(&setup, p + 1, p + size);
+	run(&setup, p + 2, p + size);
 	CHECK(dialogue.output_len == len && memcmp(dialogue.output, said, len) == 0);
 	free(said);
 	return 0;

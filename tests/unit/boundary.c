@@ -19,6 +19,12 @@ static const struct {
 	{ P("valice\0here.test\0"), 31, ANSWER_MORE },
 	{ P("xalice\0here.test\0"), 31, ANSWER_MORE },
 	{ P("lt\0"), 31, 0 },
+	{ P("APLAIN\0\0"), 1 << FRESH | 1 << COMMITTED, ANSWER_AUTH_CLEAR },
+	/* This keeper may not have TLS, and no exchange is ever under way. */
+	{ P("t"), 0, 0 },
+	{ P("T"), 0, 0 },
+	{ P("R\0"), 0, 0 },
+	{ P("C"), 0, 0 },
 	{ P("z"), 0, 0 },
 };
 
@@ -51,7 +57,7 @@ static void
 test_counts(void)
 {
 	static const enum state when[] = { FRESH, BEGUN, GIVEN, OPEN,
-		                           BEGUN, FRESH, FRESH, FRESH };
+		                           BEGUN, FRESH, FRESH, FRESH, FRESH };
 	static const int by[] = { -1, 1, LIMIT_PACKET_FIELDS, LIMIT_PACKET_FIELDS + 1 };
 	char packet[LIMIT_PACKET];
 	char name[80];
@@ -139,7 +145,7 @@ static void
 test_descriptors(void)
 {
 	static const enum state when[] = { FRESH, BEGUN, GIVEN, OPEN,
-		                           OPEN,  FRESH, FRESH, FRESH };
+		                           OPEN,  FRESH, FRESH, FRESH, FRESH };
 	char name[80];
 
 	for (size_t v = 0; v < LENGTH(when); v++)

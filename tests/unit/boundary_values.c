@@ -75,6 +75,7 @@ begin_with(const char *helo, const char *local, const char *domain, const char *
 	len = add_field(packet, len, domain, "client.test");
 	len = add_field(packet, len, flags, "E");
 	len = add_field(packet, len, size, "0");
+	len = add_field(packet, len, NULL, "");
 	reach(FRESH);
 	MUST(send_with(packet, len, -1, 0));
 	refused(0, name);

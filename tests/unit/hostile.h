@@ -22,7 +22,7 @@
 
 /* A packet as a string, its fields ended by \0, and its length. */
 #define P(s) s, sizeof(s) - 1
-#define BEGIN "bclient.test\0a\0client.test\0E\0\60\0" /* \60: the digit 0 */
+#define BEGIN "bclient.test\0a\0client.test\0E\0\60\0\0" /* \60: the digit 0 */
 #define RECIPIENT "ralice\0here.test\0"
 
 static int dir; /* the scratch directory: postern.conf, domains/, state/ */

@@ -119,12 +119,19 @@ test_ends(void)
 static void
 test_services(void)
 {
-	static const char *const wrong[] = { "", "SMTP", "smtps", "smtp ", "s", "submissions" };
+	static const char *const wrong[] = { "", "SMTP", "smtps", "smtp ", "s", "submissionss" };
 	enum service s;
 
 	TEST(parse_service("smtp", &s) && s == SERVICE_SMTP, "smtp");
 	TEST(parse_service("submission", &s) && s == SERVICE_SUBMISSION, "submission");
+	TEST(parse_service("submissions", &s) && s == SERVICE_SUBMISSIONS, "submissions");
 	TEST(parse_service("lmtp", &s) && s == SERVICE_LMTP, "lmtp");
+	TEST(is_submission(SERVICE_SUBMISSION) && is_submission(SERVICE_SUBMISSIONS) &&
+	     !is_submission(SERVICE_SMTP) && !is_submission(SERVICE_LMTP),
+	     "submission's rules are for two of them");
+	TEST(is_implicit_tls(SERVICE_SUBMISSIONS) && !is_implicit_tls(SERVICE_SUBMISSION) &&
+	     !is_implicit_tls(SERVICE_SMTP) && !is_implicit_tls(SERVICE_LMTP),
+	     "one of them begins with TLS");
 	for (size_t i = 0; i < LENGTH(wrong); i++)
 		TEST(!parse_service(wrong[i], &s), "no service: %s", show(wrong[i]));
 }

@@ -106,9 +106,14 @@ test_longest(void)
 	struct address a;
 	struct ip client;
 	struct text t;
-	struct trace tr = { &a, &a, domain, &client, domain, id, true, false, true, AT };
+	struct tls_facts facts = { 0 };
+	struct trace tr = { .sender = &a, .recipient = &a, .helo = domain, .client = &client,
+	                    .host = domain, .id = id, .esmtp = true, .smtputf8 = true,
+	                    .auth = true, .tls = &facts, .now = AT };
 	size_t longest = 0;
 
+	memset(facts.version, 'v', sizeof facts.version - 1);
+	memset(facts.cipher, 'c', sizeof facts.cipher - 1);
 	memset(a.local, '"', LIMIT_LOCAL);
 	a.local[LIMIT_LOCAL] = '\0';
 	MUST(text_copy(a.domain, sizeof a.domain, domain));
