@@ -18,6 +18,7 @@
 #include "admin/options.h"
 #include "admin/owner.h"
 #include "admin/say.h"
+#include "admin/tls.h"
 #include "admin/user.h"
 
 static int print_help(struct admin *a);
@@ -61,6 +62,12 @@ static const struct command commands[] = {
 	  "[DOMAIN]", "print what forwards where", help_alias_list },
 	{ "alias",   "remove",   alias_remove,  1, MANY,  OPT_FORCE,    BOTH,
 	  "ADDRESS [TARGET...]", "forward no longer", help_alias_remove },
+	{ "tls",     "show",     tls_show,      0, 0,     OPT_JSON,     NEED_CONF,
+	  "", "print the certificates", help_tls_show },
+	{ "tls",     "check",    tls_check,     0, 1,     OPT_JSON,     NEED_CONF,
+	  "[HOST[:PORT]]", "look for what is wrong with them", help_tls_check },
+	{ "tls",     "make",     tls_make,      0, 15,    0,            NEED_CONF,
+	  "[NAME...]", "make a self-signed certificate", help_tls_make },
 	{ "check",   NULL,       check_tree,    0, 0,     OPT_JSON,     0,
 	  "", "find what is wrong, and say what to do", help_check },
 	{ "help",    NULL,       print_help,    0, 2,     0,            0,

@@ -212,6 +212,15 @@ print_json(const struct rows *r)
 }
 
 int
+check_print(const struct admin *a, struct rows *findings)
+{
+	if (rows_load(findings) == -1)
+		return say_failed(errno, "reading a list");
+	(a->json ? print_json : print_text)(findings);
+	return findings->n == 0 ? DONE : REFUSED;
+}
+
+int
 check_tree(struct admin *a)
 {
 	struct rows rows;
@@ -220,12 +229,8 @@ check_tree(struct admin *a)
 	if (rows_start(&rows, FINDING_COLUMNS) == -1)
 		return say_failed(errno, "starting a list");
 	r = check_all(a, &rows);
-	if (r == DONE && rows_load(&rows) == -1)
-		r = say_failed(errno, "reading a list");
-	if (r == DONE) {
-		(a->json ? print_json : print_text)(&rows);
-		r = rows.n == 0 ? DONE : REFUSED;
-	}
+	if (r == DONE)
+		r = check_print(a, &rows);
 	rows_free(&rows);
 	return r;
 }

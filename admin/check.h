@@ -22,6 +22,9 @@ enum { FINDING_LEVEL, FINDING_WHERE, FINDING_PROBLEM, FINDING_ADVICE, FINDING_CO
 void finding(struct rows *out, const char *level, const char *where, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Loads and prints findings. DONE where there is none, REFUSED otherwise; or told. */
+int check_print(const struct admin *a, struct rows *findings);
+
 /* STATE/below, for `where`; the text lasts until the fourth call after this one. */
 const char *check_path(const struct admin *a, const char *below);
 

@@ -66,6 +66,22 @@ const char help_alias_remove[] =
 	"Without TARGET: the alias is gone, and mail for it is refused; a mailbox that\n"
 	"forwarded keeps its mail itself again. With TARGET: only those are taken out.\n"
 	"An alias with messages from before in it is not removed without --force.\n";
+const char help_tls_show[] =
+	"Prints each certificate that postern.conf names: for which names it is good, until\n"
+	"when, who issued it, its fingerprint, the data of a TLSA record (3 1 1) that stays\n"
+	"right as long as the key does, and the chain that clients are sent.\n";
+const char help_tls_check[] =
+	"Looks at certificates and keys: whether they belong together, whether the chain is\n"
+	"whole and in order, whether it covers the host's name, whether it ends within three\n"
+	"weeks, whether others may read the key. With HOST also makes handshakes with that\n"
+	"server (STARTTLS; port 465 without) and compares what it shows with the files.\n"
+	"Exit 0: no finding, 1: findings. Run it as root or as the owner of the key.\n"
+	"\n"
+	"Example: postern tls check localhost:587\n";
+const char help_tls_make[] =
+	"Makes a key and a self-signed certificate, tls.key and tls.crt beside postern.conf,\n"
+	"for this host's name and each NAME: enough to try STARTTLS, and for senders that do\n"
+	"not check. Files that are there stay as they are.\n";
 const char help_check[] =
 	"Looks at the configuration, owners and permissions, what the kernel offers, whether\n"
 	"messages can be linked into mailboxes, and at everything in the state directory.\n"

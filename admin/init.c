@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@
 #include "admin/owner.h"
 #include "admin/password.h"
 #include "admin/say.h"
+#include "admin/tls.h"
+#include "admin/tool.h"
 #include "admin/tree.h"
 #include "admin/user.h"
 #include "base/name.h"
@@ -87,6 +90,27 @@ open_dir(struct plan *p)
 	return -1;
 }
 
+/*
+ * A certificate to try STARTTLS with. Where the program tls is not installed, mail goes
+ * without it. The key of a tree of root's is postern-tls's.
+ */
+static int
+make_certificate(struct plan *p, int dir)
+{
+	const char *names[] = { p->a->hostname, p->domain };
+	unsigned n = strcasecmp(names[0], names[1]) == 0 ? 1 : 2;
+	int r;
+
+	if (!tool_exists("tls"))
+		return DONE;
+	r = tls_make_files(p->dir, names, n);
+	if (r == DONE && p->tls.uid != 0 &&
+	    fchownat(dir, "tls.key", p->tls.uid, p->tls.gid, AT_SYMLINK_NOFOLLOW) == -1)
+		r = say_failed(errno, "%s/tls.key", p->dir);
+	p->has_tls = r == DONE;
+	return r;
+}
+
 /* What stands behind `key =`; the configuration's reader takes the rest as it is. */
 static int
 write_conf(const struct plan *p, int dir)
@@ -109,6 +133,10 @@ write_conf(const struct plan *p, int dir)
 	text_add(&t, "\n\n# Takes mail for postmaster of every domain without such a mailbox.\n"
 	             "postmaster = ");
 	text_add(&t, postmaster);
+	text_add(&t, "\n\n# Certificate and key for STARTTLS; `postern tls show` prints them. "
+	             "This one is\n# self-signed, for trying out.\n");
+	text_add(&t, p->has_tls ? "tls-cert = tls.crt\ntls-key = tls.key" :
+	                          "#tls-cert = tls.crt\n#tls-key = tls.key");
 	text_add(&t, "\n\n# Largest message in octets.\n#size = 25M\n\n"
 	             "# Clients that may send to any domain.\n"
 	             "#relay-from = 127.0.0.1 ::1\n\n"
@@ -166,18 +194,6 @@ fill(struct plan *p, const char *password)
 	return r;
 }
 
-/* The program that stands beside this one. */
-static void
-find_smtpd(char path[PATH_MAX])
-{
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 8);
-	char *slash;
-
-	path[n > 0 ? n : 0] = '\0';
-	slash = strrchr(path, '/');
-	memcpy(slash != NULL ? slash + 1 : path, "smtpd", sizeof "smtpd");
-}
-
 /* A word for the shell: what it would take apart is put into quotes. */
 static const char *
 quote(char out[2 * PATH_MAX], const char *word)
@@ -206,14 +222,15 @@ tell_next(const struct plan *p)
 	const struct conf *c = &p->a->conf;
 	const char *file = quote(q[0], c->file);
 
-	find_smtpd(smtpd);
+	tool_path(smtpd, "smtpd");
 	say("Made a tree in %s:\n"
 	    "  postern.conf            the configuration\n"
 	    "  domains/%s.conf   the settings of the domain\n"
 	    "  %s                   mailboxes and all else that changes\n"
-	    "  %s   the first mailbox%s\n\n", p->dir, p->domain, p->state_value,
+	    "  %s   the first mailbox%s\n%s\n", p->dir, p->domain, p->state_value,
 	    p->first.shown, p->a->user != NULL ? ", and postmaster's" :
-	    " (without a password: it only receives)");
+	    " (without a password: it only receives)",
+	    p->has_tls ? "  tls.crt, tls.key        a self-signed certificate and its key\n" : "");
 	say("Try it, on a port that needs no privilege:\n"
 	    "  tcpserver -v -R -H -l 0 127.0.0.1 2525 %s -c %s\n"
 	    "Send it something from another terminal, and look:\n"
@@ -276,6 +293,8 @@ make_all(struct plan *p, const char *password)
 	}
 	if (r == DONE)
 		r = fill(p, password);
+	if (r == DONE)
+		r = make_certificate(p, dir);
 	if (r == DONE)
 		r = write_conf(p, dir);
 	tree_close(dir);

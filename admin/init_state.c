@@ -59,6 +59,8 @@ plan_find_users(struct plan *p)
 	p->auth = p->keeper;
 	if (r == DONE && a->owner == NULL && getpwnam("postern-auth") != NULL)
 		r = find_user("postern-auth", "--owner", &p->auth);
+	if (r == DONE && a->owner == NULL && getpwnam("postern-tls") != NULL)
+		r = find_user("postern-tls", "--owner", &p->tls);
 	return r;
 }
 

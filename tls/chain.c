@@ -2,6 +2,7 @@
 #include "tls/chain.h"
 
 #include <errno.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -83,14 +84,17 @@ static void
 print_key(const EVP_PKEY *key)
 {
 	char text[96], group[48] = "";
+	const char *nist;
 	size_t len;
 
-	if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC)
+	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) {
+		(void)snprintf(text, sizeof text, "%s %d", EVP_PKEY_get0_type_name(key),
+		               EVP_PKEY_get_bits(key)); /* names are short */
+	} else {
 		(void)EVP_PKEY_get_group_name(key, group, sizeof group, &len);
-	(void)snprintf(text, sizeof text, "%s %d%s%s",
-	               EVP_PKEY_get_base_id(key) == EVP_PKEY_EC ? "ECDSA" :
-	               EVP_PKEY_get0_type_name(key), EVP_PKEY_get_bits(key),
-	               group[0] != '\0' ? " " : "", group); /* names are short */
+		nist = EC_curve_nid2nist(OBJ_sn2nid(group));
+		(void)snprintf(text, sizeof text, "ECDSA %s", nist != NULL ? nist : group);
+	}
 	out_field("key", text);
 }
 

@@ -90,7 +90,7 @@ check_trust(const char *file, STACK_OF(X509) *chain)
 	X509_STORE_CTX *c = X509_STORE_CTX_new();
 	int r, err = X509_V_ERR_UNSPECIFIED;
 
-	if (X509_check_issued(cert, cert) == X509_V_OK) {
+	if (X509_self_signed(cert, 1) == 1) {
 		out_finding(WARNING, file, "it is self-signed: clients that check certificates "
 		            "refuse it", "get one from an authority, unless clients know this one "
 		            "(or its TLSA record)");

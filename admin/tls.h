@@ -1,0 +1,24 @@
+/* postern tls: certificates, as the program `tls` reads them and as a server shows them. */
+#ifndef ADMIN_TLS_H
+#define ADMIN_TLS_H
+
+#include "admin/admin.h"
+#include "admin/rows.h"
+
+int tls_show(struct admin *a);
+int tls_check(struct admin *a);
+int tls_make(struct admin *a);
+
+/*
+ * Makes DIR/tls.crt and DIR/tls.key for these names, n of them, where they are missing.
+ * DONE or told.
+ */
+int tls_make_files(const char *dir, const char *const *names, unsigned n);
+
+/*
+ * A connection to HOST[:PORT] on which TLS may begin: STARTTLS has been said, but to port
+ * 465, where it begins at once. -1: told.
+ */
+int tls_connect(const char *host);
+
+#endif
