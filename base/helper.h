@@ -19,6 +19,14 @@ enum tls_word {
 	 * connection and the plain side's end of a SOCK_STREAM pair.
 	 */
 	TLS_SERVE = 's',
+	/*
+	 * To it, as a client: session-id, peer's address, the server's name (SNI, and what
+	 * its certificate is checked for), how to verify ("none", "name": RFC 6125 with the
+	 * system's authorities, "dane": RFC 7672), then up to 8 TLSA records, each one field
+	 * "usage selector matching-type hex". Descriptors as above; answered as above,
+	 * where `verified` says that what was asked for holds. A failure has its reason.
+	 */
+	TLS_CONNECT = 'c',
 	/* From it: the facts of struct tls_facts, in its order. Data may flow from here on. */
 	TLS_UP = '+',
 	TLS_FAILED = '-', /* the handshake failed; tls has logged why */

@@ -21,6 +21,9 @@
 #define LIMIT_COMMAND_DRAIN (64 * 1024)
 /* RFC 5321 4.5.3.1.5: reply line including CRLF. */
 #define LIMIT_REPLY 512
+/* RFC 3461 4.2, 4.4: ORCPT and ENVID, decoded. */
+#define LIMIT_ORCPT 500
+#define LIMIT_ENVID 100
 /* RFC 5321 4.5.3.1.8 asks for at least 100 recipients; the hard cap of a config. */
 #define LIMIT_RECIPIENTS 1000
 /* Mailboxes that one message may be linked into, aliases expanded. */

@@ -31,3 +31,21 @@ xtext_decode(struct text *t, const char *s, size_t len)
 	}
 	return text_ok(t);
 }
+
+void
+xtext_encode(struct text *t, const char *s)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c > ' ' && c <= '~' && c != '+' && c != '=') {
+			text_addc(t, (char)c);
+			continue;
+		}
+		text_addc(t, '+');
+		text_addc(t, digits[c >> 4]);
+		text_addc(t, digits[c & 15]);
+	}
+}

@@ -12,4 +12,7 @@
  */
 bool xtext_decode(struct text *t, const char *s, size_t len);
 
+/* Appends s as xtext; octets outside printable ASCII become "+XX", too. */
+void xtext_encode(struct text *t, const char *s);
+
 #endif

@@ -1,0 +1,105 @@
+/*
+ * The envelope of a queued message, spool/DOMAIN/ID.e beside spool/DOMAIN/ID.m: text,
+ * one `KEY value` a line, values xtext (RFC 3461 4). Written once by who queues the
+ * message and renamed into place: that is the commit. Afterwards only a few octets at
+ * fixed places change, each by one pwrite(2): see envelope_mark() and envelope_hold().
+ *
+ *	postern 1
+ *	id 6b03029aba16b.1.1
+ *	hold -
+ *	arrived 1795346553
+ *	skip 312
+ *	size 4096
+ *	body 8BITMIME
+ *	utf8 no
+ *	sender alice@example.org
+ *	to .- 0000000000 000 FAILURE,DELAY rfc822;bob@example.net bob@example.net
+ *
+ * `ret`, `envid`, `auth`, `login` and `requiretls` stand before `sender` where they were
+ * said. In `to`: state, whether a delay was reported, not before (time), attempts so
+ * far, NOTIFY and ORCPT (each `-` where not said), and the address.
+ */
+#ifndef BASE_ENVELOPE_H
+#define BASE_ENVELOPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/address.h"
+#include "base/limits.h"
+
+enum envelope_state {
+	ENVELOPE_TODO = '.',
+	ENVELOPE_DONE = 'D',   /* the next hop has taken it, or it was delivered */
+	ENVELOPE_FAILED = 'F', /* for good, and reported where a report was due */
+};
+
+/* Bits of NOTIFY (RFC 3461 4.1); 0: not said. */
+enum {
+	NOTIFY_NEVER = 1 << 0,
+	NOTIFY_SUCCESS = 1 << 1,
+	NOTIFY_FAILURE = 1 << 2,
+	NOTIFY_DELAY = 1 << 3,
+};
+
+enum envelope_body { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
+
+/* RET (RFC 3461 4.3). */
+enum envelope_ret { RET_UNSAID, RET_FULL, RET_HDRS };
+
+struct envelope_to {
+	struct address address;
+	unsigned notify;
+	char orcpt[LIMIT_ORCPT + 1];  /* "rfc822;bob@example.net", decoded; "" = not said */
+	/* What envelope_mark() changes: */
+	enum envelope_state state;
+	bool delay_told;
+	time_t next;                  /* not to be tried before */
+	unsigned attempts;
+	off_t at;                     /* where in the file that stands */
+};
+
+struct envelope {
+	char id[LIMIT_ID + 1];
+	bool hold;                    /* an administrator wants it to stay */
+	off_t hold_at;
+	time_t arrived;
+	uint64_t skip;                /* octets of the message that do not travel */
+	uint64_t size;                /* of the whole file, octets as stored (LF) */
+	enum envelope_body body;      /* BODY_BINARYMIME: line ends are stored as they came */
+	bool utf8;                    /* RFC 6531: the message or an address needs it */
+	bool require_tls;             /* RFC 8689 */
+	enum envelope_ret ret;
+	char envid[LIMIT_ENVID + 1];  /* decoded; "" = not said */
+	char auth[LIMIT_ADDRESS + 1]; /* AUTH= (RFC 4954 5), decoded; "" = not said */
+	char login[LIMIT_ADDRESS + 1];/* who sent it, "" = nobody who logged in */
+	struct address sender;        /* local "" for <> */
+	unsigned n;
+	struct envelope_to to[LIMIT_RECIPIENTS];
+};
+
+/* Writes e to fd at its start, marks included, and syncs. 0, or -1 with errno. */
+int envelope_write(int fd, const struct envelope *e);
+
+/*
+ * Reads fd, which may hold anything. 1: e is filled; 0: it is no envelope, and
+ * *why says what is wrong (static text); -1 with errno.
+ */
+int envelope_read(int fd, struct envelope *e, const char **why);
+
+/* Writes what has changed of to->state and the four behind it, and syncs. 0 or -1. */
+int envelope_mark(int fd, const struct envelope_to *to);
+
+/* Sets e->hold, and writes it. 0 or -1. */
+int envelope_hold(int fd, struct envelope *e, bool hold);
+
+/* NOTIFY as text, "-" for 0; and back. False for what RFC 3461 4.1 does not allow. */
+void envelope_notify_text(struct text *t, unsigned notify);
+bool parse_notify(const char *s, unsigned *notify);
+
+/* "rfc822;" and such, then something printable (RFC 3461 4.2): decoded form. */
+bool is_orcpt(const char *s);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * The dialogue between a *runner*, which owns the queue and reads nothing that the
+ * network sent, and a *sender*, which speaks SMTP or LMTP with a next hop and can open
+ * nothing. A SOCK_SEQPACKET pair, packets as in packet.h. One sender has one connection
+ * and sends many messages over it, one at a time. Numbers are decimal.
+ */
+#ifndef BASE_SENDING_H
+#define BASE_SENDING_H
+
+/* Runner to sender. */
+enum send_verb {
+	/*
+	 * First: address (IP, or absolute path of a unix socket) port protocol ("smtp" or
+	 * "lmtp") hello (our name) tls (enum send_tls) seconds (to connect). With the
+	 * descriptor of a connected socket beside it, address and port are for messages only.
+	 * Answered by SEND_READY or SEND_NO_HOP.
+	 */
+	SEND_CONNECT = 'C',
+	/* After SEND_READY, at most once: login, password. SEND_READY or SEND_NO_HOP. */
+	SEND_LOGIN = 'L',
+	/*
+	 * A message: id sender-local sender-domain skip size body ("7BIT" "8BITMIME"
+	 * "BINARYMIME") flags ("U" needs SMTPUTF8, "T" REQUIRETLS) ret ("" FULL HDRS) envid
+	 * auth n (recipients); beside it the message, open for reading.
+	 */
+	SEND_MESSAGE = 'M',
+	/* n times: local domain notify ("-" or NEVER, SUCCESS,FAILURE,DELAY) orcpt ("" none). */
+	SEND_RECIPIENT = 'R',
+	SEND_GO = 'G',       /* all recipients are told; answered by n SEND_OUTCOMEs, SEND_END */
+	/* Answers SEND_WANTS_TLS: beside it the plain end; "yes" in its field, or "" and none. */
+	SEND_TLS = 'T',
+	SEND_QUIT = 'Q',     /* no more; the sender says QUIT and ends */
+};
+
+enum send_tls {
+	SEND_TLS_NEVER = 'n',
+	SEND_TLS_MAY = 'o',    /* opportunistic: plain where there is no STARTTLS */
+	SEND_TLS_MUST = 'm',   /* no message without it */
+	SEND_TLS_FIRST = 'i',  /* from the first octet (submissions) */
+};
+
+/* Sender to runner. */
+enum send_word {
+	/*
+	 * Extensions met, words separated by blanks ("8BITMIME SIZE=1000 DSN"), the name the
+	 * peer gave itself in its greeting, and whether TLS is on ("yes" or "").
+	 */
+	SEND_READY = '+',
+	/*
+	 * This hop can't be used: class ("4" or "5", RFC 3463), what went wrong as an
+	 * enhanced code such as 4.4.1, the peer's text or ours. The sender ends.
+	 */
+	SEND_NO_HOP = '-',
+	/* Beside it the connection: wants TLS on it. Answered by SEND_TLS. */
+	SEND_WANTS_TLS = 't',
+	/*
+	 * Of recipient i (from 0): i class ("2", "4", "5") enhanced-code reply (the peer's
+	 * last line, printable ASCII or UTF-8, cut to LIMIT_REPLY) source ("remote": the
+	 * peer said so, "local": we did, before or without it) relayed ("yes": DSN was not
+	 * offered, so a report of success must come from us; "" else).
+	 */
+	SEND_OUTCOME = 'o',
+	/* After the last outcome: "yes": another message may follow; "": the sender ends. */
+	SEND_END = 'e',
+};
+
+#endif
