@@ -149,6 +149,37 @@ parse_paths_key(const struct ini_key *k, const struct ini_value *v)
 	return *n > 0;
 }
 
+/* Port 53 where none is said. */
+static bool
+parse_dns_key(const struct ini_key *k, const struct ini_value *v)
+{
+	struct conf *c = (struct conf *)(void *)v->base;
+	const char *s = v->text;
+	char word[LIMIT_RESOLVER + 1];
+
+	(void)k;
+	while (ini_word(&s, word, sizeof word)) {
+		char *at = strchr(word, '@');
+		uint64_t port = 53;
+		struct text t;
+		struct ip ip;
+
+		if (at != NULL && (!parse_u64(at + 1, 65535, &port) || port == 0))
+			return false;
+		if (at != NULL)
+			*at = '\0';
+		if (c->n_dns == LIMIT_RESOLVERS || !parse_ip(word, &ip))
+			return false;
+		text_init(&t, c->dns[c->n_dns++], sizeof c->dns[0]);
+		text_add(&t, word);
+		text_addc(&t, '@');
+		text_addu(&t, port);
+		if (!text_ok(&t))
+			return false;
+	}
+	return c->n_dns > 0;
+}
+
 static bool
 parse_client_ca_key(const struct ini_key *k, const struct ini_value *v)
 {
@@ -185,6 +216,11 @@ static const struct ini_key global_keys[] = {
 	{ "", "tls-cert", parse_paths_key, 0, CERT, 0, PATHS },
 	{ "", "tls-key", parse_paths_key, 0, KEY, 0, PATHS },
 	{ "", "tls-client-ca", parse_client_ca_key, 0, 0, 0, "a file of certificates" },
+	{ "", "tls-ca", ini_text, AT(tls_ca), 0, LIMIT_FILE, "a file of certificates" },
+	{ "", "dns", parse_dns_key, 0, 0, 0,
+	  "up to 8 resolvers, each ADDRESS or ADDRESS@PORT" },
+	{ "", "dns-anchor", ini_text, AT(dns_anchor), 0, LIMIT_FILE,
+	  "a file of DNSSEC trust anchors, or none" },
 	{ "", "auth", ini_text, AT(auth), 0, LIMIT_FILE, "a program and its arguments" },
 	{ "", "auth-order", parse_order_key, AT(response_first), 0, 0,
 	  "challenge-response or response-challenge" },
@@ -193,6 +229,7 @@ static const struct ini_key global_keys[] = {
 	  "names of SASL mechanisms such as PLAIN LOGIN SCRAM-SHA-256, or none" },
 	{ "", "sender-check", parse_sender_check_key, AT(sender_check), 0, 0,
 	  "yes, no or submission" },
+	{ "", "srs", ini_bool, AT(srs), 0, 0, "yes or no" },
 	{ "tls *", "cert", parse_paths_key, 0, CERT, INI_REPEATS, PATHS },
 	{ "tls *", "key", parse_paths_key, 0, KEY, INI_REPEATS, PATHS },
 	{ "sockets", "tls", ini_text, AT(tls_socket), 0, LIMIT_SOCKET + 1, SOCKET },
@@ -267,6 +304,7 @@ set_defaults(struct conf *c)
 	c->stop = 30;
 	c->handshake = 30;
 	c->mechanisms = MECHANISMS_DEFAULT;
+	c->srs = true;
 	c->sender_check = SENDER_CHECK_SUBMISSION;
 }
 
@@ -314,6 +352,9 @@ resolve_paths(struct conf *c)
 	return beside(c, "domains", c->domains, sizeof c->domains) &&
 	       resolve(c, c->state, sizeof c->state) &&
 	       resolve(c, t->client_ca, sizeof t->client_ca) &&
+	       resolve(c, c->tls_ca, sizeof c->tls_ca) &&
+	       (strcmp(c->dns_anchor, "none") == 0 ||
+	        resolve(c, c->dns_anchor, sizeof c->dns_anchor)) &&
 	       resolve(c, c->tls_socket, sizeof c->tls_socket) &&
 	       resolve(c, c->auth_socket, sizeof c->auth_socket);
 }

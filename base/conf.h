@@ -59,8 +59,13 @@ struct conf {
 	bool auth_without_tls;
 	unsigned mechanisms;            /* bits of enum mechanism */
 	enum sender_check sender_check;
+	char tls_ca[LIMIT_FILE];        /* authorities of other servers; "" = the system's */
+	unsigned n_dns;
+	char dns[LIMIT_RESOLVERS][LIMIT_RESOLVER + 1]; /* "192.0.2.1@53"; 0 = resolv.conf */
+	char dns_anchor[LIMIT_FILE];    /* "" = the system's, "none" = no DNSSEC */
 	/* [sockets], "" = start the helper ourselves */
 	char tls_socket[LIMIT_SOCKET + 1], auth_socket[LIMIT_SOCKET + 1];
+	bool srs;                       /* forwarding rewrites senders (keeper/srs.h) */
 	/* [limits] */
 	uint64_t recipients;            /* per message */
 	uint64_t messages;              /* per session */

@@ -20,16 +20,17 @@ enum tls_word {
 	 */
 	TLS_SERVE = 's',
 	/*
-	 * To it, as a client: session-id, peer's address, the server's name (SNI, and what
-	 * its certificate is checked for), how to verify ("none", "name": RFC 6125 with the
-	 * system's authorities, "dane": RFC 7672), then up to 8 TLSA records, each one field
-	 * "usage selector matching-type hex". Descriptors as above; answered as above,
-	 * where `verified` says that what was asked for holds. A failure has its reason.
+	 * To it, as a client: session-id, peer's address, the server's names separated by
+	 * blanks (the first is for SNI, any one will do in its certificate; "" for a literal),
+	 * how to verify ("none", "name": RFC 6125 with the authorities of tls-ca, "dane": RFC
+	 * 7672), then up to LIMIT_TLSA records, each one field "usage selector matching-type
+	 * hex". Descriptors as above; answered as above, where `verified` says that what was
+	 * asked for holds, with "none" that "name" would have. TLS_FAILED has its reason.
 	 */
 	TLS_CONNECT = 'c',
 	/* From it: the facts of struct tls_facts, in its order. Data may flow from here on. */
 	TLS_UP = '+',
-	TLS_FAILED = '-', /* the handshake failed; tls has logged why */
+	TLS_FAILED = '-', /* reason: the handshake failed; tls has logged it, too */
 };
 
 /* Text, "" for what is not there. Octets stand as base64 (channel bindings). */

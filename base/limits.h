@@ -32,6 +32,8 @@
 #define LIMIT_FORWARD_DEPTH 10
 /* Addresses in one forward file. */
 #define LIMIT_FORWARD_TARGETS 500
+/* Days for which a bounce to a rewritten sender is taken; queues give up sooner. */
+#define LIMIT_SRS_DAYS 21
 /* Octets of one forward file. */
 #define LIMIT_FORWARD_FILE (128 * 1024)
 /* One packet between session and keeper (DESIGN.md, the boundary). */
@@ -73,6 +75,28 @@
 #define LIMIT_SASL 3072
 /* RFC 4616 2: what PLAIN carries of a login or a password. */
 #define LIMIT_PASSWORD 255
+/* Resolvers that a configuration names, each an address, "@" and a port. */
+#define LIMIT_RESOLVERS 8
+#define LIMIT_RESOLVER 52
+/* Mail servers of one domain that are looked at, in order of preference. */
+#define LIMIT_MX 16
+/* Addresses of one mail server, and of all that a message may be tried at. */
+#define LIMIT_MX_ADDRESSES 8
+#define LIMIT_HOPS 32
+/* TLSA records of one server that count; they share a packet with four other fields. */
+#define LIMIT_TLSA 12
+/* The same as text, of one server and of all of a route. */
+#define LIMIT_TLSA_TEXT 3072
+#define LIMIT_ROUTE_RECORDS (LIMIT_MX * LIMIT_TLSA_TEXT)
+/* Names that a server's certificate may bear (RFC 7672 3.2.2), separated by blanks. */
+#define LIMIT_TLS_PEERS (3 * (LIMIT_DOMAIN + 1))
+/* Seconds for a route, and of these for one DNS question and for a policy. */
+#define LIMIT_ROUTE 90
+#define LIMIT_DNS 30
+#define LIMIT_STS_FETCH 30
+/* RFC 8461 3.3: a policy's file is cut off here; what we keep of one. */
+#define LIMIT_STS_FILE (64 * 1024)
+#define LIMIT_STS 3072
 /* A directory entry, NAME_MAX of every Linux filesystem in use. */
 #define LIMIT_NAME 255
 /* One log line; a longer value is cut and ends in "...". */
