@@ -11,9 +11,10 @@
 enum send_verb {
 	/*
 	 * First: address (IP, or absolute path of a unix socket) port protocol ("smtp" or
-	 * "lmtp") hello (our name) tls (enum send_tls) seconds (to connect). With the
-	 * descriptor of a connected socket beside it, address and port are for messages only.
-	 * Answered by SEND_READY or SEND_NO_HOP.
+	 * "lmtp") hello (our name) tls (enum send_tls), then seconds (RFC 5321 4.5.3.2): to
+	 * connect (30), for each reply and each block of data (300), for the reply after the
+	 * final dot (600). With the descriptor of a connected socket beside it, address and
+	 * port are for messages only. Answered by SEND_READY or SEND_NO_HOP.
 	 */
 	SEND_CONNECT = 'C',
 	/* After SEND_READY, at most once: login, password. SEND_READY or SEND_NO_HOP. */
@@ -54,8 +55,9 @@ enum send_word {
 	/* Beside it the connection: wants TLS on it. Answered by SEND_TLS. */
 	SEND_WANTS_TLS = 't',
 	/*
-	 * Of recipient i (from 0): i class ("2", "4", "5") enhanced-code reply (the peer's
-	 * last line, printable ASCII or UTF-8, cut to LIMIT_REPLY) source ("remote": the
+	 * Of recipient i (from 0): i class ("2", "4", "5") enhanced-code reply (what the peer
+	 * said, code first, lines joined, printable ASCII or UTF-8, cut to LIMIT_REPLY; or
+	 * our own words) source ("remote": the
 	 * peer said so, "local": we did, before or without it) relayed ("yes": DSN was not
 	 * offered, so a report of success must come from us; "" else).
 	 */
