@@ -10,7 +10,7 @@
 enum route_verb {
 	/*
 	 * domain (A-labels, or a literal in brackets) policy ("" or the MTA-STS policy that was
-	 * kept, in the form of relay/sts.h): where does its mail go? Any number of ROUTE_HOPs in
+	 * kept, in the form of base/sts.h): where does its mail go? Any number of ROUTE_HOPs in
 	 * order of preference, then one of the last words.
 	 */
 	ROUTE_MX = 'm',

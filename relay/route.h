@@ -6,7 +6,7 @@
 #define RELAY_ROUTE_H
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 
 #include "base/limits.h"
 
