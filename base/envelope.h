@@ -14,10 +14,13 @@
  *	utf8 no
  *	sender alice@example.org
  *	to .- 0000000000 000 FAILURE,DELAY rfc822;bob@example.net bob@example.net
+ *	end
  *
- * `ret`, `envid`, `auth`, `login` and `requiretls` stand before `sender` where they were
- * said. In `to`: state, whether a delay was reported, not before (time), attempts so
- * far, NOTIFY and ORCPT (each `-` where not said), and the address.
+ * The order is fixed. `ret`, `envid`, `auth`, `login` and `requiretls yes` stand before
+ * `sender` where they were said. In `to`: state, whether a delay was reported (`d`), not
+ * before (time), attempts so far, NOTIFY and ORCPT (each `-` where not said), and the
+ * address. A null sender is `<>`; hold is `h` or `-`. `end` tells a whole file from one
+ * that was cut.
  */
 #ifndef BASE_ENVELOPE_H
 #define BASE_ENVELOPE_H
@@ -34,6 +37,11 @@ enum envelope_state {
 	ENVELOPE_TODO = '.',
 	ENVELOPE_DONE = 'D',   /* the next hop has taken it, or it was delivered */
 	ENVELOPE_FAILED = 'F', /* for good, and reported where a report was due */
+	/*
+	 * Delivered here already; only the report of it is due (RFC 3461 5.2.7, NOTIFY=SUCCESS):
+	 * flush makes it and marks D. So queues of local domains may hold such entries.
+	 */
+	ENVELOPE_DELIVERED = 'S',
 };
 
 /* Bits of NOTIFY (RFC 3461 4.1); 0: not said. */
@@ -66,7 +74,7 @@ struct envelope {
 	bool hold;                    /* an administrator wants it to stay */
 	off_t hold_at;
 	time_t arrived;
-	uint64_t skip;                /* octets of the message that do not travel */
+	uint64_t skip;                /* at most size: octets of the message that do not travel */
 	uint64_t size;                /* of the whole file, octets as stored (LF) */
 	enum envelope_body body;      /* BODY_BINARYMIME: line ends are stored as they came */
 	bool utf8;                    /* RFC 6531: the message or an address needs it */
@@ -80,7 +88,10 @@ struct envelope {
 	struct envelope_to to[LIMIT_RECIPIENTS];
 };
 
-/* Writes e to fd at its start, marks included, and syncs. 0, or -1 with errno. */
+/*
+ * Writes e to fd at its start, marks included, and syncs. 0, or -1 with errno, which is
+ * EINVAL for what envelope_read() would not take: e.g. an id that is no file name.
+ */
 int envelope_write(int fd, const struct envelope *e);
 
 /*
@@ -89,13 +100,20 @@ int envelope_write(int fd, const struct envelope *e);
  */
 int envelope_read(int fd, struct envelope *e, const char **why);
 
-/* Writes what has changed of to->state and the four behind it, and syncs. 0 or -1. */
+/*
+ * Writes what has changed of to->state and the three behind it, and syncs. 0 or -1. One
+ * write of 17 octets: a crash in it leaves a mixture of old and new digits at worst, which
+ * is still a line that can be read.
+ */
 int envelope_mark(int fd, const struct envelope_to *to);
 
 /* Sets e->hold, and writes it. 0 or -1. */
 int envelope_hold(int fd, struct envelope *e, bool hold);
 
-/* NOTIFY as text, "-" for 0; and back. False for what RFC 3461 4.1 does not allow. */
+/*
+ * NOTIFY as text, "-" for 0; and back. False for what RFC 3461 4.1 does not allow, "-"
+ * among it. Upper and lower case are one.
+ */
 void envelope_notify_text(struct text *t, unsigned notify);
 bool parse_notify(const char *s, unsigned *notify);
 
