@@ -55,14 +55,15 @@ make_nonce(char nonce[SCRAM_OWN_NONCE + 1])
 static enum outcome
 judge(struct attempt *a, struct scram *s, struct text *out)
 {
-	enum outcome o = account_admit(a);
+	enum outcome o;
 
+	if (!scram_read_final(s, &a->in))
+		return attempt_fail(a, OUTCOME_MALFORMED, "syntax");
+	o = account_admit(a);
 	if (o != OUTCOME_YES)
 		return o;
 	text_init(out, out->buf, out->cap);
-	switch (scram_final(s, &a->in, &a->v.scram, out)) {
-	case SCRAM_MALFORMED:
-		return attempt_fail(a, OUTCOME_MALFORMED, "syntax");
+	switch (scram_check(s, &a->v.scram, out)) {
 	case SCRAM_UNBOUND:
 		return account_settle(a, false, "channel-binding");
 	case SCRAM_WRONG:

@@ -197,9 +197,8 @@ is_proof(const unsigned char proof[HASH], const struct verifier_scram *v, const 
 	return good;
 }
 
-/* Looks at all but the proof, which it takes out; *unbound: c= says something else. */
-static bool
-read_final(struct scram *s, const struct message *m, unsigned char proof[HASH], bool *unbound)
+bool
+scram_read_final(struct scram *s, const struct message *m)
 {
 	unsigned char bound[sizeof s->bound];
 	const char *p, *last;
@@ -212,7 +211,7 @@ read_final(struct scram *s, const struct message *m, unsigned char proof[HASH], 
 	p = read_base64(m->text, "c=", bound, sizeof bound, &len);
 	if (p == NULL || strncmp(p, ",r=", 3) != 0)
 		return false;
-	*unbound = len != s->bound_len || sodium_memcmp(bound, s->bound, len) != 0;
+	s->unbound = len != s->bound_len || sodium_memcmp(bound, s->bound, len) != 0;
 	p += 3;
 	/* RFC 5802 5.1: both nonces, as we sent them. */
 	if (strncmp(p, s->nonce, nonce) != 0 || (p[nonce] != ',' && p[nonce] != '\0'))
@@ -225,7 +224,7 @@ read_final(struct scram *s, const struct message *m, unsigned char proof[HASH], 
 	text_addn(&t, p, (size_t)(last - p));
 	if (!is_extensions(middle))
 		return false;
-	p = read_base64(last + 1, "p=", proof, HASH, &len);
+	p = read_base64(last + 1, "p=", s->proof, HASH, &len);
 	if (p == NULL || *p != '\0' || len != HASH)
 		return false;
 	text_addn(&s->said, m->text, (size_t)(last - m->text));
@@ -233,19 +232,15 @@ read_final(struct scram *s, const struct message *m, unsigned char proof[HASH], 
 }
 
 enum scram_verdict
-scram_final(struct scram *s, const struct message *m, const struct verifier_scram *v,
-            struct text *out)
+scram_check(const struct scram *s, const struct verifier_scram *v, struct text *out)
 {
-	unsigned char proof[HASH], signature[HASH];
-	bool unbound = false;
+	unsigned char signature[HASH];
 
-	if (!read_final(s, m, proof, &unbound))
-		return SCRAM_MALFORMED;
-	if (unbound)
+	if (s->unbound)
 		return SCRAM_UNBOUND;
-	if (!is_proof(proof, v, s->said.buf))
+	if (!is_proof(s->proof, v, s->said_buf))
 		return SCRAM_WRONG;
-	hmac(signature, v->server, s->said.buf);
+	hmac(signature, v->server, s->said_buf);
 	text_add(out, "v=");
 	add_base64(out, signature, sizeof signature);
 	return SCRAM_PROVED;

@@ -27,6 +27,8 @@ struct scram {
 	/* GS2 header, then the channel's data: what c= has to say. */
 	char bound[SCRAM_NAME + SCRAM_BINDING_NAME + SCRAM_BINDING_DATA + 16];
 	size_t bound_len;
+	bool unbound;                           /* c= says something else */
+	unsigned char proof[VERIFIER_HASH];
 	struct text said;                       /* AuthMessage as it grows */
 	char said_buf[2 * MESSAGE_MAX + 1024];
 };
@@ -44,13 +46,15 @@ bool scram_bind(struct scram *s, const void *data, size_t len);
 void scram_first(struct scram *s, const char *own_nonce, const struct verifier_scram *v,
                  struct text *out);
 
-enum scram_verdict { SCRAM_PROVED, SCRAM_WRONG, SCRAM_UNBOUND, SCRAM_MALFORMED };
+/* client-final-message. False: it is none, or not an answer to ours. */
+bool scram_read_final(struct scram *s, const struct message *m);
 
 /*
- * client-final-message against v. PROVED: server-final-message is in out. UNBOUND: the
- * channel binding, or what was said of it, is another than here.
+ * UNBOUND: the channel binding, or what was said of it, is another than here. PROVED:
+ * the client knows the password of v, and server-final-message is in out.
  */
-enum scram_verdict scram_final(struct scram *s, const struct message *m,
-                               const struct verifier_scram *v, struct text *out);
+enum scram_verdict { SCRAM_PROVED, SCRAM_WRONG, SCRAM_UNBOUND };
+enum scram_verdict scram_check(const struct scram *s, const struct verifier_scram *v,
+                               struct text *out);
 
 #endif
