@@ -18,6 +18,19 @@ add_protocol(struct text *t, const struct trace *tr)
 		text_addc(t, 'A');
 }
 
+static void
+add_client(struct text *t, const struct trace *tr)
+{
+	text_add(t, "from ");
+	text_add(t, tr->helo);
+	text_add(t, " (");
+	if (tr->client->known)
+		ip_literal(t, tr->client);
+	else
+		text_add(t, "local");
+	text_add(t, ")\n\t");
+}
+
 void
 trace_text(struct text *t, const struct trace *tr)
 {
@@ -29,17 +42,19 @@ trace_text(struct text *t, const struct trace *tr)
 		address_text(t, tr->recipient);
 		text_addc(t, '\n');
 	}
-	text_add(t, "Received: from ");
-	text_add(t, tr->helo);
-	text_add(t, " (");
-	if (tr->client->known)
-		ip_literal(t, tr->client);
-	else
-		text_add(t, "local");
-	text_add(t, ")\n\tby ");
+	text_add(t, "Received: ");
+	if (tr->local == NULL)
+		add_client(t, tr);
+	text_add(t, "by ");
 	text_add(t, tr->host);
-	text_add(t, " with ");
-	add_protocol(t, tr);
+	if (tr->local == NULL) {
+		text_add(t, " with ");
+		add_protocol(t, tr);
+	} else {
+		text_add(t, " (from ");
+		text_add(t, tr->local);
+		text_add(t, ") with local");
+	}
 	text_add(t, " id ");
 	text_add(t, tr->id);
 	if (tr->recipient != NULL) {

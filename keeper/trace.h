@@ -13,7 +13,8 @@
 struct trace {
 	const struct address *sender;    /* Return-Path:; local "" for <> */
 	const struct address *recipient; /* Delivered-To: and "for"; NULL when several */
-	const char *helo;
+	const char *local;               /* who on this host, "uid 1000"; NULL: came by SMTP */
+	const char *helo;                /* by SMTP: the name given, and the address */
 	const struct ip *client;
 	const char *host;                /* ours */
 	const char *id;                  /* of the message */
