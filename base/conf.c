@@ -201,6 +201,8 @@ static const struct ini_key global_keys[] = {
 	{ "", "state", ini_text, AT(state), 0, LIMIT_FILE, "a directory" },
 	{ "", "postmaster", parse_address_key, AT(postmaster), 0, 0,
 	  "an address such as admin@example.org" },
+	{ "", "local-domain", parse_domain_key, AT(local_domain), 0, LIMIT_DOMAIN + 1,
+	  "the domain of users of this host, such as example.org" },
 	{ "", "relay-from", parse_networks_key, AT(relay_from), 0, INI_REPEATS, NETWORKS },
 	{ "", "proxies", parse_networks_key, AT(proxies), 0, INI_REPEATS, NETWORKS },
 	{ "", "xclient", parse_networks_key, AT(xclient), 0, INI_REPEATS, NETWORKS },
@@ -234,6 +236,7 @@ static const struct ini_key global_keys[] = {
 	{ "tls *", "key", parse_paths_key, 0, KEY, INI_REPEATS, PATHS },
 	{ "sockets", "tls", ini_text, AT(tls_socket), 0, LIMIT_SOCKET + 1, SOCKET },
 	{ "sockets", "auth", ini_text, AT(auth_socket), 0, LIMIT_SOCKET + 1, SOCKET },
+	{ "sockets", "spool", ini_text, AT(spool_socket), 0, LIMIT_SOCKET + 1, SOCKET },
 	{ "limits", "recipients", ini_uint, AT(recipients), 100, LIMIT_RECIPIENTS,
 	  "100 to 1000" },
 	{ "limits", "messages", ini_uint, AT(messages), 1, 1000000, "1 to 1000000" },
@@ -343,6 +346,8 @@ resolve_paths(struct conf *c)
 			(void)text_copy(c->tls_socket, LIMIT_SOCKET, CONF_DEFAULT_RUN "/tls");
 		if (c->auth_socket[0] == '\0')
 			(void)text_copy(c->auth_socket, LIMIT_SOCKET, CONF_DEFAULT_RUN "/auth");
+		if (c->spool_socket[0] == '\0')
+			(void)text_copy(c->spool_socket, LIMIT_SOCKET, CONF_DEFAULT_RUN "/spool");
 	}
 	for (unsigned i = 0; i < t->n; i++)
 		for (unsigned k = 0; k < LIMIT_CERTS; k++)
@@ -356,7 +361,8 @@ resolve_paths(struct conf *c)
 	       (strcmp(c->dns_anchor, "none") == 0 ||
 	        resolve(c, c->dns_anchor, sizeof c->dns_anchor)) &&
 	       resolve(c, c->tls_socket, sizeof c->tls_socket) &&
-	       resolve(c, c->auth_socket, sizeof c->auth_socket);
+	       resolve(c, c->auth_socket, sizeof c->auth_socket) &&
+	       resolve(c, c->spool_socket, sizeof c->spool_socket);
 }
 
 static bool
@@ -415,6 +421,8 @@ conf_load_tls(struct conf *c, struct conf_tls *t, const char *file, conf_report 
 	f.line = 0;
 	if (f.errors == 0)
 		check_whole(c, &f);
+	if (c->local_domain[0] == '\0')
+		(void)text_copy(c->local_domain, sizeof c->local_domain, c->hostname); /* fits */
 	if (!text_copy(c->file, sizeof c->file, file) || !resolve_paths(c))
 		ini_error(&f, "path too long", NULL,
 		          "at most 1000 octets, of a socket at most 107");

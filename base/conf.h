@@ -44,6 +44,7 @@ struct conf {
 	char hostname[LIMIT_DOMAIN + 1];
 	char state[LIMIT_FILE];
 	struct address postmaster;      /* takes mail for <postmaster>; "" = none */
+	char local_domain[LIMIT_DOMAIN + 1]; /* of local users' addresses; hostname unless set */
 	struct ip_nets relay_from;      /* clients that may send anywhere */
 	struct ip_nets proxies;         /* clients that begin with a PROXY header */
 	struct ip_nets xclient;         /* clients that may say XCLIENT */
@@ -65,6 +66,7 @@ struct conf {
 	char dns_anchor[LIMIT_FILE];    /* "" = the system's, "none" = no DNSSEC */
 	/* [sockets], "" = start the helper ourselves */
 	char tls_socket[LIMIT_SOCKET + 1], auth_socket[LIMIT_SOCKET + 1];
+	char spool_socket[LIMIT_SOCKET + 1]; /* takes mail of local users; "" = none */
 	bool srs;                       /* forwarding rewrites senders (keeper/srs.h) */
 	/* [limits] */
 	uint64_t recipients;            /* per message */
