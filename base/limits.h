@@ -114,5 +114,30 @@
 #define LIMIT_TMP_AGE (36 * 3600)
 /* A maildirsize file longer than this is written anew (Maildir++). */
 #define LIMIT_MAILDIRSIZE 5120
+/* A reply line of a next hop; RFC 5321 4.5.3.1.5 has 512, some say more. */
+#define LIMIT_REPLY_LINE 4096
+/* Lines of one reply: the longest EHLO answers have some 30. */
+#define LIMIT_REPLY_LINES 256
+/* RFC 5321 4.5.3.1.8: recipients every next hop takes in one transaction. */
+#define LIMIT_HOP_RECIPIENTS 100
+/* Commands under way at once: their replies fit into the buffers of both sides. */
+#define LIMIT_PIPELINE 50
+/* One BDAT (RFC 3030); also what of a message is in memory at once. */
+#define LIMIT_CHUNK (64 * 1024)
+/* RFC 7677 4 wants 4096 at least; past the other a hop costs us more than a login is worth. */
+#define LIMIT_SCRAM_LOW 4096
+#define LIMIT_SCRAM_HIGH 1000000
+/* Parts of a message within one another that are converted, and parts changed in all. */
+#define LIMIT_MIME_DEPTH 32
+#define LIMIT_MIME_EDITS 2000
+/* A Content-Type field, unfolded; and its boundary (RFC 2046 5.1.1 has 70). */
+#define LIMIT_MIME_FIELD 4096
+#define LIMIT_MIME_BOUNDARY 200
+/* RFC 5322 2.1.1: octets of a line of text. */
+#define LIMIT_TEXT_LINE 998
+/* Seconds of CPU that one sender may use. */
+#define LIMIT_SENDER_CPU 3600
+/* Seconds a sender waits for its runner to say what is next. */
+#define LIMIT_SENDER_IDLE 600
 
 #endif
