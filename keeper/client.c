@@ -75,8 +75,12 @@ client_do_secure(struct keeper *k)
 {
 	const struct tls_facts *facts = &k->secure.facts;
 
-	if (!k->own.may_secure)
+	if (!k->own.may_secure && !is_implicit_tls(k->own.job.service))
 		return false;
+	if (!k->own.may_secure) {
+		log_error("TLS from the start is asked for, but there is no tls-cert", 0);
+		return request_say(k, ANSWER_ERROR);
+	}
 	if (!secure_ask(&k->secure, &k->own.tls) ||
 	    !secure_start(&k->secure, &k->in, &k->own.job, k->own.conf->handshake))
 		return request_say(k, ANSWER_ERROR);
