@@ -127,6 +127,15 @@ is_id(const char *s)
 	return true;
 }
 
+bool
+is_envid(const char *s)
+{
+	for (const char *p = s; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			return false;
+	return strlen(s) <= LIMIT_ENVID;
+}
+
 static bool
 is_printable_id(const char *s)
 {
@@ -344,7 +353,8 @@ put_mark(struct text *t, const struct envelope_to *to)
 static bool
 is_state(enum envelope_state s)
 {
-	return s == ENVELOPE_TODO || s == ENVELOPE_DONE || s == ENVELOPE_FAILED;
+	return s == ENVELOPE_TODO || s == ENVELOPE_DONE || s == ENVELOPE_FAILED ||
+	       s == ENVELOPE_DELIVERED;
 }
 
 /* False when to is not what may stand in a file. */
@@ -508,14 +518,20 @@ envelope_write(int fd, const struct envelope *e)
 }
 
 int
-envelope_mark(int fd, const struct envelope_to *to)
+envelope_put_mark(int fd, const struct envelope_to *to)
 {
 	char buf[MARK + 1];
 	struct text t;
 
 	text_init(&t, buf, sizeof buf);
 	put_mark(&t, to);
-	return write_at(fd, buf, MARK, to->at) == -1 ? -1 : fdatasync(fd);
+	return write_at(fd, buf, MARK, to->at);
+}
+
+int
+envelope_mark(int fd, const struct envelope_to *to)
+{
+	return envelope_put_mark(fd, to) == -1 ? -1 : fdatasync(fd);
 }
 
 int

@@ -107,6 +107,9 @@ int envelope_read(int fd, struct envelope *e, const char **why);
  */
 int envelope_mark(int fd, const struct envelope_to *to);
 
+/* The same without the sync: for who syncs several at once. */
+int envelope_put_mark(int fd, const struct envelope_to *to);
+
 /* Sets e->hold, and writes it. 0 or -1. */
 int envelope_hold(int fd, struct envelope *e, bool hold);
 
@@ -116,6 +119,9 @@ int envelope_hold(int fd, struct envelope *e, bool hold);
  */
 void envelope_notify_text(struct text *t, unsigned notify);
 bool parse_notify(const char *s, unsigned *notify);
+
+/* ENVID, decoded: printable ASCII (RFC 3461 4.4), "" too. */
+bool is_envid(const char *s);
 
 /* "rfc822;" and such, then something printable (RFC 3461 4.2): decoded form. */
 bool is_orcpt(const char *s);
