@@ -12,7 +12,7 @@
 #include "base/job.h"
 #include "session/ask.h"
 #include "session/fixup.h"
-#include "session/hops.h"
+#include "base/hops.h"
 #include "session/io.h"
 #include "session/reply.h"
 #include "session/stream.h"
@@ -24,6 +24,7 @@ struct session_setup {
 	uint64_t size;          /* largest message: conf->size, or DATABYTES */
 	struct ip client;       /* of the socket: a proxy? one that may say XCLIENT? */
 	enum service service;
+	bool dsn;               /* RFC 3461 is offered: there is a queue that can report */
 	bool may_secure;        /* STARTTLS can be offered: a certificate, and a socket */
 	bool wipe;              /* this process will serve another client */
 };

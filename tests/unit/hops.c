@@ -1,5 +1,5 @@
-/* session/hops.h: Received lines are counted in the header only, however it is cut. */
-#include "session/hops.h"
+/* base/hops.h: Received lines are counted in the header only, however it is cut. */
+#include "base/hops.h"
 
 #include "tests/unit/test.h"
 

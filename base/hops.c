@@ -1,5 +1,5 @@
 /* See hops.h. After the header, and inside long lines, it costs a memchr. */
-#include "session/hops.h"
+#include "base/hops.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
  * Counts the Received lines in a message's header as it passes by, to cut loops
  * (RFC 5321 6.3). Pure.
  */
-#ifndef SESSION_HOPS_H
-#define SESSION_HOPS_H
+#ifndef BASE_HOPS_H
+#define BASE_HOPS_H
 
 #include <stdbool.h>
 #include <stddef.h>
