@@ -139,5 +139,17 @@
 #define LIMIT_SENDER_CPU 3600
 /* Seconds a sender waits for its runner to say what is next. */
 #define LIMIT_SENDER_IDLE 600
+/* A header that sendmail reads and completes, octets. */
+#define LIMIT_HEADER (1024 * 1024)
+/* An envelope handed to spool: LIMIT_RECIPIENTS addresses, and one that is none. */
+#define LIMIT_ENVELOPE_TEXT ((LIMIT_RECIPIENTS + 2) * (LIMIT_ADDRESS + 2))
+/* Octets of a message that spool keeps in memory until it has the envelope. */
+#define LIMIT_STAGE_MEMORY (1024 * 1024)
+/* Connections to spool's socket at once, in all and of one user; seconds of one. */
+#define LIMIT_SPOOL_CLIENTS 100
+#define LIMIT_SPOOL_PER_UID 10
+#define LIMIT_SPOOL_SECONDS 600
+/* qmail-queue(8): seconds after which who feeds spool has been too slow. */
+#define LIMIT_SPOOL_INPUT 86400
 
 #endif

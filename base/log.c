@@ -56,6 +56,22 @@ put_null_on_stderr(void)
 		(void)close(fd);
 }
 
+static void
+use_syslog(const char *program)
+{
+	openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
+	target = TO_SYSLOG;
+	name = program;
+}
+
+void
+log_open_aside(const char *program)
+{
+	log_open(program);
+	if (target == TO_STDERR)
+		use_syslog(program);
+}
+
 void
 log_open(const char *program)
 {
@@ -70,9 +86,7 @@ log_open(const char *program)
 	} else if (!is_open || (S_ISSOCK(st.st_mode) &&
 	                        (is_same_file(&st, 0) || is_same_file(&st, 1)))) {
 		put_null_on_stderr();
-		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
-		target = TO_SYSLOG;
-		name = program;
+		use_syslog(program);
 	}
 }
 

@@ -23,6 +23,9 @@ enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6 
  */
 void log_open(const char *program);
 
+/* The same for what a person runs: the lines go to syslog, and fd 2 stays that person's. */
+void log_open_aside(const char *program);
+
 /*
  * Around code that puts descriptors on fixed numbers, or closes them wholesale: the
  * connection to syslog may be among them, and lines must not go to what took its place.
