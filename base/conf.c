@@ -189,9 +189,30 @@ parse_client_ca_key(const struct ini_key *k, const struct ini_value *v)
 	return v->text[0] != '\0' && text_copy(c->tls_files->client_ca, LIMIT_FILE, v->text);
 }
 
+static bool
+parse_relay_key(const struct ini_key *k, const struct ini_value *v)
+{
+	return parse_relay(v->text, (struct next *)(void *)(v->base + k->offset));
+}
+
+static bool
+parse_tls_key(const struct ini_key *k, const struct ini_value *v)
+{
+	return parse_next_tls(v->text, (enum next_tls *)(void *)(v->base + k->offset));
+}
+
+static bool
+parse_relay_tls_key(const struct ini_key *k, const struct ini_value *v)
+{
+	((struct conf *)(void *)v->base)->relay_tls_said = true;
+	return parse_tls_key(k, v);
+}
+
 #define NETWORKS "addresses or networks such as 192.0.2.0/24 2001:db8::/32, host bits zero"
 #define PATHS "one or two paths, once, in a section [tls NAME] with a domain name"
+#define TLS_WORDS "may, must, verify or never"
 #define SOCKET "a path of at most 107 octets"
+#define EXPIRE_MAX ((uint64_t)30 * 86400)
 #define SECONDS_MAX ((uint64_t)7 * 86400)
 #define AT(member) offsetof(struct conf, member)
 
@@ -232,6 +253,22 @@ static const struct ini_key global_keys[] = {
 	{ "", "sender-check", parse_sender_check_key, AT(sender_check), 0, 0,
 	  "yes, no or submission" },
 	{ "", "srs", ini_bool, AT(srs), 0, 0, "yes or no" },
+	{ "", "relay", parse_relay_key, AT(relay), 0, 0, "mx, or [host]:port" },
+	{ "", "relay-login", ini_text, AT(relay_login), 0, LIMIT_FILE,
+	  "a file of two lines, login and password" },
+	{ "", "relay-tls", parse_relay_tls_key, AT(relay_tls), 0, 0, TLS_WORDS },
+	{ "", "delay-report", ini_seconds, AT(delay_report), 60, SECONDS_MAX,
+	  "a time such as 4h, 60s to 7d" },
+	{ "", "expire", ini_seconds, AT(expire), 60, EXPIRE_MAX,
+	  "a time such as 5d, 60s to 30d" },
+	{ "sending", "connections-per-destination", ini_uint, AT(per_destination), 1,
+	  LIMIT_PER_DESTINATION, "1 to 20" },
+	{ "sending", "domains", ini_uint, AT(domains_at_once), 1, LIMIT_RUNNERS, "1 to 200" },
+	{ "sending", "retry-min", ini_seconds, AT(retry_min), 1, 86400,
+	  "a time such as 5m, 1s to 1d" },
+	{ "sending", "retry-max", ini_seconds, AT(retry_max), 1, 86400,
+	  "a time such as 2h, 1s to 1d" },
+	{ "sending", "reports", ini_uint, AT(reports), 0, 1000000, "0 to 1000000 an hour" },
 	{ "tls *", "cert", parse_paths_key, 0, CERT, INI_REPEATS, PATHS },
 	{ "tls *", "key", parse_paths_key, 0, KEY, INI_REPEATS, PATHS },
 	{ "sockets", "tls", ini_text, AT(tls_socket), 0, LIMIT_SOCKET + 1, SOCKET },
@@ -266,16 +303,16 @@ static const struct ini_key global_keys[] = {
 #undef AT
 #define AT(member) offsetof(struct domain, member)
 
-/* `deliver` has one value so far; the row exists so that a file may say it. */
 static bool
 parse_deliver_key(const struct ini_key *k, const struct ini_value *v)
 {
-	(void)k;
-	return strcmp(v->text, "maildir") == 0;
+	return parse_deliver(v->text, (struct next *)(void *)(v->base + k->offset));
 }
 
 static const struct ini_key domain_keys[] = {
-	{ "", "deliver", parse_deliver_key, 0, 0, 0, "maildir" },
+	{ "", "deliver", parse_deliver_key, AT(deliver), 0, 0,
+	  "maildir, mx, hold, smtp:[host]:port, lmtp:[host]:port or lmtp:/path" },
+	{ "", "tls", parse_tls_key, AT(tls), 0, 0, TLS_WORDS },
 	{ "", "size", ini_octets, AT(size), 65536, LIMIT_MESSAGE,
 	  "octets, 64K or more, such as 25M" },
 	{ "", "catchall", parse_local_key, AT(catchall), 0, LIMIT_LOCAL + 1,
@@ -309,6 +346,14 @@ set_defaults(struct conf *c)
 	c->mechanisms = MECHANISMS_DEFAULT;
 	c->srs = true;
 	c->sender_check = SENDER_CHECK_SUBMISSION;
+	c->relay.kind = NEXT_MX;
+	c->delay_report = (uint64_t)4 * 3600;
+	c->expire = (uint64_t)5 * 86400;
+	c->per_destination = 4;
+	c->domains_at_once = 20;
+	c->retry_min = 300;
+	c->retry_max = (uint64_t)2 * 3600;
+	c->reports = 60;
 }
 
 /* name, beside c->file unless it is absolute. */
@@ -358,6 +403,7 @@ resolve_paths(struct conf *c)
 	       resolve(c, c->state, sizeof c->state) &&
 	       resolve(c, t->client_ca, sizeof t->client_ca) &&
 	       resolve(c, c->tls_ca, sizeof c->tls_ca) &&
+	       resolve(c, c->relay_login, sizeof c->relay_login) &&
 	       (strcmp(c->dns_anchor, "none") == 0 ||
 	        resolve(c, c->dns_anchor, sizeof c->dns_anchor)) &&
 	       resolve(c, c->tls_socket, sizeof c->tls_socket) &&
@@ -379,6 +425,8 @@ check_whole(const struct conf *c, struct ini_file *f)
 {
 	const struct conf_tls *t = c->tls_files;
 
+	if (c->retry_min > c->retry_max)
+		ini_error(f, "retry-min is over retry-max", NULL, NULL);
 	if (c->hostname[0] == '\0')
 		ini_error(f, "missing key 'hostname'", NULL, global_keys[0].expected);
 	for (unsigned i = 0; i < t->n; i++) {
@@ -419,6 +467,9 @@ conf_load_tls(struct conf *c, struct conf_tls *t, const char *file, conf_report 
 	ini_read(&f);
 	(void)close(f.fd); /* only read */
 	f.line = 0;
+	/* A password is worth a certificate that proves whom it goes to. */
+	if (c->relay_login[0] != '\0' && !c->relay_tls_said)
+		c->relay_tls = NEXT_TLS_VERIFY;
 	if (f.errors == 0)
 		check_whole(c, &f);
 	if (c->local_domain[0] == '\0')

@@ -14,6 +14,7 @@
 #include "base/ip.h"
 #include "base/limits.h"
 #include "base/mechanism.h"
+#include "base/next.h"
 
 #ifndef LOCALSTATEDIR /* of the Makefile; a fuzzer does not care */
 #define LOCALSTATEDIR "/var"
@@ -64,6 +65,18 @@ struct conf {
 	unsigned n_dns;
 	char dns[LIMIT_RESOLVERS][LIMIT_RESOLVER + 1]; /* "192.0.2.1@53"; 0 = resolv.conf */
 	char dns_anchor[LIMIT_FILE];    /* "" = the system's, "none" = no DNSSEC */
+	/* Sending. */
+	struct next relay;              /* NEXT_MX, or NEXT_SMTP: all goes there */
+	char relay_login[LIMIT_FILE];   /* a file of two lines, login and password; "" = none */
+	enum next_tls relay_tls;        /* with a login NEXT_TLS_VERIFY unless said */
+	bool relay_tls_said;
+	uint64_t delay_report;          /* seconds until a sender hears that it takes long */
+	uint64_t expire;                /* seconds until it is given up */
+	/* [sending] */
+	uint64_t per_destination;       /* connections to one next hop at once */
+	uint64_t domains_at_once;       /* of which mail is sent at once */
+	uint64_t retry_min, retry_max;  /* seconds to the next attempt: the first, the longest */
+	uint64_t reports;               /* an hour, to senders of one domain; 0 = any number */
 	/* [sockets], "" = start the helper ourselves */
 	char tls_socket[LIMIT_SOCKET + 1], auth_socket[LIMIT_SOCKET + 1];
 	char spool_socket[LIMIT_SOCKET + 1]; /* takes mail of local users; "" = none */
@@ -86,6 +99,8 @@ struct conf {
 };
 
 struct domain {
+	struct next deliver;            /* NEXT_MAILDIR where nothing was said */
+	enum next_tls tls;              /* of deliver = mx, smtp, lmtp */
 	uint64_t size;                  /* 0 = the global one */
 	char catchall[LIMIT_LOCAL + 1]; /* "" = none */
 	uint64_t quota;                 /* octets per mailbox, 0 = none */

@@ -97,6 +97,23 @@
 /* RFC 8461 3.3: a policy's file is cut off here; what we keep of one. */
 #define LIMIT_STS_FILE (64 * 1024)
 #define LIMIT_STS 3072
+/* Connections to one next hop, and domains with a runner, that a configuration may allow. */
+#define LIMIT_PER_DESTINATION 20
+#define LIMIT_RUNNERS 200
+/* RFC 5321 4.5.3.1.10: recipients in one transaction that every server takes. */
+#define LIMIT_TRANSACTION 100
+/* Names of envelopes that a runner holds at once, sorted by age. */
+#define LIMIT_QUEUE_WINDOW 4096
+/* Finished messages that wait for one sync of their directory. */
+#define LIMIT_QUEUE_BATCH 32
+/* Octets of a message that a report of its failure carries. */
+#define LIMIT_REPORT_MESSAGE (64 * 1024)
+/* Its header, where that alone travels. */
+#define LIMIT_REPORT_HEADER (32 * 1024)
+/* Seconds for `spool` to take a report. */
+#define LIMIT_REPORT_WAIT 120
+/* Seconds without work before flush leaves. */
+#define LIMIT_FLUSH_LINGER 30
 /* A directory entry, NAME_MAX of every Linux filesystem in use. */
 #define LIMIT_NAME 255
 /* One log line; a longer value is cut and ends in "...". */

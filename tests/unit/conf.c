@@ -371,8 +371,10 @@ static const struct {
 	{ "quota = 50M 1000\n", 0, 0, "", 50 << 20, 1000, "" },
 	{ "quota = 50M \t 1000\n", 0, 0, "", 50 << 20, 1000, "" },
 	{ "quota = 0 5\n", 0, 0, "", 0, 5, "" },
-	{ "deliver = hold\n", -1, 0, "", 0, 0,
-	  "domains/x.conf:1: bad value for 'deliver', expected maildir\n" },
+	{ "deliver = hold\ntls = verify\n", 0, 0, "", 0, 0, "" },
+	{ "deliver = held\n", -1, 0, "", 0, 0,
+	  "domains/x.conf:1: bad value for 'deliver', expected maildir, mx, hold, "
+	  "smtp:[host]:port, lmtp:[host]:port or lmtp:/path\n" },
 	{ "size = 1\n", -1, 1, "", 0, 0, "domains/x.conf:1: bad value for 'size', "
 	  "expected octets, 64K or more, such as 25M\n" },
 	{ "catchall =\n", -1, 0, "", 0, 0, "domains/x.conf:1: bad value for 'catchall', "
