@@ -19,7 +19,16 @@ host mx.test, domain here.test, mailboxes alice and bob. A line is one of
     C| RAW                     the client sends these octets: \r \n \t \0 \xNN \\,
                                and \*N(RAW) for RAW repeated N times
     close                      smtpd closes, having sent nothing more
-    eof                        the client closes its writing side
+    eof [bare]                 the client closes its writing side; with TLS it says so
+                               first (close_notify), unless `bare`
+    tls [1.2|1.3] [with NAME]  the client starts TLS here, with the certificate NAME:
+                               alice (of the authority) or stranger (of nobody)
+    tls refused                it starts it, and smtpd closes
+    scram USER PASSWORD [BINDING [AUTHORIZE]]
+                               AUTH SCRAM-SHA-256 up to its last reply, or -PLUS with a
+                               BINDING (tls-server-end-point); y: could have bound
+    cram USER PASSWORD         the same with CRAM-MD5
+    digest USER PASSWORD       and DIGEST-MD5
     connect                    the client leaves; what follows is a new connection
     drop                       the same, but with a reset instead of a close
     pause SECONDS              the client waits
@@ -36,14 +45,23 @@ and before a connection
 
     conf [SECTION] KEY = VALUE     in postern.conf; `[SECTION] ` may be missing
     domain [NAME] [KEY = VALUE]    in domains/NAME.conf; here.test when missing
-    user NAME[@DOMAIN]             makes a mailbox
+    user NAME[@DOMAIN] [PASSWORD [OPTION...]]
+                                   makes a mailbox; OPTIONs are those of `postern user
+                                   passwd`
+    certificate [authority]        one for mx.test, so TLS can be had; authority: clients
+                                   are asked for theirs
+    holder NAME CERTIFICATE        whoever has that certificate may log in as NAME
+    once                           who started smtpd makes no difference here
+    without HELPER                 tls or auth is not installed
+    stale HELPER                   its socket is there, and nobody listens
     forward NAME[@DOMAIN] ADDR...  writes its forward file; quotes as in sh
     fill NAME[@DOMAIN] OCTETS      puts an older message into its cur/
     service NAME                   -s NAME
     env NAME=VALUE                 in smtpd's environment
     client ADDRESS|none            who the client is; 127.0.0.1 where not said
 
-Adjacent C: and C| lines leave in one write. {id} is a message id: in `mail`, one
+Adjacent C: and C| lines leave in one write. In a line of the client, or of smtpd,
+{b64 RAW} is RAW in base64. {id} is a message id: in `mail`, one
 that smtpd has said in this case. {date} is a date of RFC 5322, {any} any text
 without white space, {text} any text. A case fails when smtpd sends a line that is not in it, leaves a
 message that is in no `mail`, a file outside of new/, or a log line event=error
@@ -61,6 +79,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
+import secure  # noqa: E402
 import tree as trees  # noqa: E402
 from tree import Failure  # noqa: E402
 
@@ -90,10 +109,12 @@ PLACEHOLDERS = {
     "{any}": rb"\S*",
     "{text}": rb"[^\r\n]*",
 }
-SETUP = {"conf", "domain", "user", "forward", "fill", "service", "env", "client"}
-TALK = {"S", "C", "close", "eof", "connect", "drop", "pause", "silence", "mail", "links",
+SETUP = {"conf", "domain", "user", "forward", "fill", "service", "env", "client",
+         "certificate", "holder", "without", "stale", "once"}
+TALK = {"S", "C", "tls", "scram", "cram", "digest", "close", "eof", "connect", "drop", "pause", "silence", "mail", "links",
         "none", "log", "exit"}
 REPEAT = re.compile(r"\\\*(\d+)\(((?:[^()\\]|\\.)*)\)")
+BASE64 = re.compile(r"\{b64 ([^}]*)\}")
 ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.?)")
 CONTROLS = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\", "(": "(", ")": ")"}
 
@@ -112,6 +133,10 @@ def unescape(text):
 
     text = REPEAT.sub(lambda m: m.group(2) * int(m.group(1)), text)
     return ESCAPE.sub(one, text).encode("utf-8", "surrogateescape")
+
+
+def with_base64(text):
+    return BASE64.sub(lambda m: secure.b64(unescape(m.group(1))), text)
 
 
 def pattern(text, raw=False):
@@ -149,13 +174,13 @@ def parse(file):
         steps = cases[-1].steps
         match = re.match(r"(?:(C)|S(?:\*(\d+))?):(?: (.*))?$", line)
         if match:
-            text = match.group(3) or ""
+            text = with_base64(match.group(3) or "")
             if not match.group(1):
                 steps += [(number, "S", text)] * int(match.group(2) or 1)
                 continue
             word, data = "C", text.encode() + b"\r\n"
         elif line.startswith("C|"):
-            word, data = "C", unescape(line[3:])
+            word, data = "C", unescape(with_base64(line[3:]))
         elif line.startswith("S> "):
             steps.append((number, "reply", line[3:]))
             continue
@@ -183,11 +208,12 @@ class Player:
     def __init__(self, case, owner):
         self.case = case
         self.owner = owner
-        self.tree = trees.Tree()
+        self.tree = trees.Tree(owner)
         self.conn = None
         self.service = "smtp"
         self.client = "127.0.0.1"
         self.env = {}
+        self.without = ()
         self.exit = 0
         self.logs = ""
         self.wanted = []       # texts of `log`
@@ -198,7 +224,7 @@ class Player:
     def connection(self):
         if self.conn is None:
             self.conn = trees.Connection(self.tree, self.service, self.client, self.env,
-                                         self.owner)
+                                         self.owner, self.without)
         return self.conn
 
     def leave(self, reset=False):
@@ -250,7 +276,93 @@ class Player:
         self.tree.set_domain(words[0] if words else trees.DOMAIN, key, value)
 
     def do_user(self, argument):
-        self.tree.add_user(argument)
+        user, *words = argument.split()
+        if not words:
+            self.tree.add_user(user)
+        elif len(words) == 1:
+            self.tree.add_password(user, words[0])
+        else:
+            self.tree.add_user(user)
+            self.tree.postern("user", "passwd", "%s@%s" % (user, trees.DOMAIN),
+                              "--password-stdin", *words[1:], text=words[0] + "\n")
+
+    def do_certificate(self, argument):
+        self.tree.add_certificate()
+        if argument == "authority":
+            self.tree.set_conf("", "tls-client-ca", "ca.pem")
+
+    def do_holder(self, argument):
+        user, name = argument.split()
+        self.tree.postern("user", "certificate", "%s@%s" % (user, trees.DOMAIN),
+                          os.path.join(secure.certificates(), name + ".pem"))
+
+    def do_stale(self, argument):
+        path = os.path.join(self.tree.dir, argument + ".socket")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.bind(path)
+        self.tree.set_conf("sockets", argument, path)
+
+    def do_once(self, _):
+        pass
+
+    def do_without(self, argument):
+        self.without += (argument,)
+
+    def do_tls(self, argument):
+        match = re.fullmatch(r"(?:(refused)|(1\.[23])?(?:(?:^| )with (\w+))?)", argument)
+        if self.connection().start_tls(match.group(2), match.group(3)) == bool(match.group(1)):
+            raise Failure("smtpd closed in the handshake" if not match.group(1) else
+                          "the handshake went well")
+
+    def challenge(self):
+        """The text of a 334; None when another reply is there, which stays unread."""
+        conn = self.connection()
+        line = conn.line()
+        if not line.startswith(b"334 "):
+            conn.received[:0] = line
+            return None
+        return line[4:].rstrip(b"\r\n").decode()
+
+    def exchange(self, first, *answers):
+        """Sends each answer (made from the challenge before it) while there are any."""
+        self.do_C(first.encode() + b"\r\n")
+        for answer in answers:
+            challenge = self.challenge()
+            if challenge is None:
+                return
+            self.do_C(answer(challenge).encode() + b"\r\n")
+
+    def do_scram(self, argument):
+        user, password, binding, authorize, *_ = argument.split() + ["", ""]
+        plus = binding not in ("", "y")
+        client = secure.Scram(user, password, binding,
+                              self.connection().tls.end_point() if plus else b"", authorize)
+
+        def check(challenge):
+            if not client.is_server(challenge):
+                raise Failure("the server does not prove itself: " + challenge)
+            return ""
+        self.exchange("AUTH SCRAM-SHA-256%s %s" % ("-PLUS" * plus, client.first()),
+                      client.final, check)
+
+    def do_cram(self, argument):
+        user, password = argument.split()
+        self.exchange("AUTH CRAM-MD5", lambda c: secure.cram_md5(user, password, c))
+
+    def do_digest(self, argument):
+        user, password = argument.split()
+        proof = []
+
+        def answer(challenge):
+            text, want = secure.digest_md5(user, password, challenge)
+            proof.append(want)
+            return text
+
+        def check(challenge):
+            if challenge != proof[0]:
+                raise Failure("the server does not prove itself: " + challenge)
+            return ""
+        self.exchange("AUTH DIGEST-MD5", answer, check)
 
     def do_forward(self, argument):
         user, *lines = shlex.split(argument)
@@ -301,10 +413,12 @@ class Player:
             raise Failure("instead of closing smtpd sent %r" % bytes(conn.received[:200]))
         if conn.broken:
             raise Failure("closed by a reset: " + conn.broken)
+        if conn.tls and not conn.tls.notified:
+            raise Failure("closed without close_notify")
         self.leave()
 
-    def do_eof(self, _):
-        self.connection().shut_writing()
+    def do_eof(self, argument):
+        self.connection().shut_writing(notify=argument != "bare")
 
     def do_connect(self, _):
         self.leave()
@@ -437,7 +551,8 @@ def main():
         cases += found
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         if trees.is_root() and "--once" not in args:
-            runs = [(case, owner) for owner in (False, True) for case in cases]
+            runs = [(case, owner) for owner in (False, True) for case in cases
+                    if not owner or all(word != "once" for _, word, _ in case.steps)]
         else:
             runs = [(case, False) for case in cases]
         for result, log in pool.map(lambda r: play(*r), runs):

@@ -14,10 +14,15 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
+
+import secure
 
 KEEPER_UID = 61001   # any number that is nobody's; only used when run as root
 SESSION_UID = 61002
+AUTH_UID = 61004     # of STATE/auth, and of the key, where they are not the keeper's
+TLS_UID = 61005
 HOST = "mx.test"
 DOMAIN = "here.test"
 SLOW = float(os.environ.get("SLOW", "1"))
@@ -44,23 +49,46 @@ def default_smtpd():
     return os.environ.get("SMTPD", os.path.join(build, "smtpd"))
 
 
-_copies = []
+_copies = {}
+_lock = threading.Lock()
 
 
-def copied_smtpd():
-    """smtpd where any user may run it: a checkout may lie in a closed home."""
-    if not _copies:
-        folder = tempfile.mkdtemp(prefix="postern-smtp.")
-        os.chmod(folder, 0o755)
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        _copies.append(shutil.copy(default_smtpd(), folder))
-    return _copies[0]
+def copied_smtpd(without=()):
+    """smtpd where any user may run it: a checkout may lie in a closed home. Beside it
+    its helpers, but for those named."""
+    with _lock:
+        if without not in _copies:
+            folder = tempfile.mkdtemp(prefix="postern-smtp.")
+            os.chmod(folder, 0o755)
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            _copies[without] = shutil.copy(default_smtpd(), os.path.join(folder, "smtpd"))
+            for name in {"tls", "auth"} - set(without):
+                shutil.copy(os.path.join(os.path.dirname(default_smtpd()), name), folder)
+        return _copies[without]
+
+
+_verifiers = {}
+
+
+def find_verifier(password):
+    """A verifier file's text: made once a run, since a password's costs its time."""
+    with _lock:
+        if password not in _verifiers:
+            other = Tree()
+            other.postern("user", "passwd", "alice@" + DOMAIN, "--password-stdin",
+                          text=password + "\n")
+            with open(os.path.join(other.state, "auth", DOMAIN, "alice")) as f:
+                _verifiers[password] = f.read()
+            other.remove()
+        return _verifiers[password]
 
 
 class Tree:
     """Configuration and state in a folder of its own."""
 
-    def __init__(self):
+    def __init__(self, owner=False):
+        """owner: the keeper's user holds key and verifiers too."""
+        self.auth_uid, self.tls_uid = (KEEPER_UID,) * 2 if owner else (AUTH_UID, TLS_UID)
         self.dir = tempfile.mkdtemp(prefix="postern-smtp.")
         os.chmod(self.dir, 0o755)
         self.state = os.path.join(self.dir, "state")
@@ -74,8 +102,9 @@ class Tree:
             pass
         os.chmod(os.path.join(self.state, "jail"), 0o555)
         self._own(self.state)
-        for name in ("auth", "mail", "tmp", "spool", "partial"):
+        for name in ("mail", "tmp", "spool", "partial"):
             self._own(os.path.join(self.state, name))
+        self._own(os.path.join(self.state, "auth"), self.auth_uid)
         if is_root():
             os.chown(os.path.join(self.state, "jail.owner"), SESSION_UID, SESSION_UID)
         self.set_domain(DOMAIN)
@@ -83,9 +112,38 @@ class Tree:
         self.add_user("bob")
         self.write_conf()
 
-    def _own(self, path):
+    def _own(self, path, uid=KEEPER_UID):
         if is_root():
-            os.chown(path, KEEPER_UID, KEEPER_UID)
+            os.chown(path, uid, uid)
+
+    def add_certificate(self):
+        """For mx.test, its key readable for tls alone."""
+        for name in ("mx.pem", "mx.key", "ca.pem"):
+            shutil.copy(os.path.join(secure.certificates(), name), self.dir)
+        os.chmod(os.path.join(self.dir, "mx.key"), 0o600)
+        self._own(os.path.join(self.dir, "mx.key"), self.tls_uid)
+        self.set_conf("", "tls-cert", "mx.pem")
+        self.set_conf("", "tls-key", "mx.key")
+
+    def postern(self, *args, text=""):
+        """The command; it must succeed."""
+        run = subprocess.run(
+            [os.path.join(os.path.dirname(default_smtpd()), "postern"), "-c",
+             os.path.join(self.dir, "postern.conf"), *args], input=text.encode(),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if run.returncode != 0:
+            raise Failure("postern %s: %s" % (" ".join(args), run.stdout.decode()))
+
+    def add_password(self, user, password):
+        self.add_user(user)
+        local, _, domain = user.partition("@")
+        folder = os.path.join(self.state, "auth", domain or DOMAIN)
+        os.makedirs(folder, 0o700, exist_ok=True)
+        self._own(folder, self.auth_uid)
+        with open(os.path.join(folder, local), "w") as f:
+            f.write(find_verifier(password))
+        os.chmod(f.name, 0o600)
+        self._own(f.name, self.auth_uid)
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -210,8 +268,10 @@ def connected_pair(client):
 class Connection:
     """One smtpd and the client's end of its connection."""
 
-    def __init__(self, tree, service="smtp", client="127.0.0.1", env=None, owner=False):
-        """owner: started by root under the uid that owns STATE, as by tcpserver -u."""
+    def __init__(self, tree, service="smtp", client="127.0.0.1", env=None, owner=False,
+                 without=()):
+        """owner: started by root under the uid that owns STATE, as by tcpserver -u.
+        without: helpers that are not there."""
         self.sock, theirs, extra = connected_pair(client)
         self.errfile = tempfile.TemporaryFile(dir=tree.dir)
         clean = {k: v for k, v in os.environ.items()
@@ -219,7 +279,7 @@ class Connection:
         clean.update(extra)
         clean.update(env or {})
         command = shlex.split(os.environ.get("WRAP", "")) + [
-            copied_smtpd() if owner else default_smtpd(),
+            copied_smtpd(without) if owner or without else default_smtpd(),
             "-c", os.path.join(tree.dir, "postern.conf")]
         ids = {"user": KEEPER_UID, "group": KEEPER_UID, "extra_groups": []}
         if service != "smtp":
@@ -232,6 +292,7 @@ class Connection:
         self.received = bytearray()
         self.eof = False      # smtpd has closed
         self.broken = ""      # errno text of a reset
+        self.tls = None       # secure.Tls, once there is
 
     def _read_some(self):
         try:
@@ -242,13 +303,45 @@ class Connection:
             self.broken = e.strerror
             self.eof = True
             return
-        if data:
+        if self.tls:
+            self.tls.feed(data)
+            self.received += self.tls.read()
+            self.broken = self.broken or self.tls.broken
+            self.eof = not data or self.tls.notified
+        elif data:
             self.received += data
         else:
             self.eof = True
 
+    def start_tls(self, version="", certificate=""):
+        """The handshake; False when smtpd closes instead."""
+        if self.received:
+            raise Failure("in clear before the handshake: %r" % bytes(self.received))
+        tls = secure.Tls(version, certificate)
+        until = time.monotonic() + DEADLINE
+        while not tls.shake():
+            self._send_raw(tls.out())
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+                raise Failure("the handshake takes longer than %g s" % DEADLINE)
+            try:
+                data = self.sock.recv(1 << 16)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self.eof = True
+                return False
+            tls.feed(data)
+        self._send_raw(tls.out())
+        self.tls = tls
+        self.received += tls.read()
+        return True
+
     def send(self, data):
         """Writes all of data, reading meanwhile. False when the peer is gone."""
+        return self._send_raw(self.tls.write(data) if self.tls else data)
+
+    def _send_raw(self, data):
         view = memoryview(data)
         until = time.monotonic() + DEADLINE + len(data) / 1e6 * SLOW
         while view:
@@ -319,7 +412,10 @@ class Connection:
             if not self.wait_input(max(0, until - time.monotonic())):
                 raise Failure("smtpd does not close")
 
-    def shut_writing(self):
+    def shut_writing(self, notify=True):
+        """notify: with TLS, its end is said first (RFC 8446 6.1)."""
+        if self.tls and notify:
+            self._send_raw(self.tls.close_notify())
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
