@@ -43,12 +43,12 @@ ALL_CFLAGS = -std=gnu17 -I. -D_GNU_SOURCE -DSYSCONFDIR='"$(SYSCONFDIR)"' \
 	-DLOCALSTATEDIR='"$(LOCALSTATEDIR)"' $(WARN) $(HARDEN) $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = $(HARDEN_LD) $(SANITIZE) $(LDFLAGS)
 
-SMTPD_LIBS = -linih -lidn2 -lunistring
+SMTPD_LIBS = -linih -lidn2 -lunistring -lsodium
 POSTERN_LIBS = -linih -lidn2 -lunistring -lsodium -lmd
 AUTH_LIBS = -linih -lidn2 -lunistring -lsodium -lmd
 TLS_LIBS = -linih -lidn2 -lunistring -lssl -lcrypto
 
-PROGRAMS = smtpd postern tls auth
+PROGRAMS = smtpd postern tls auth auth-pam
 BASE = $(wildcard base/*.c)
 SESSION = $(wildcard session/*.c)
 KEEPER = $(wildcard keeper/*.c)
@@ -82,6 +82,11 @@ STATIC_AUTH = $(if $(and $(wildcard $(shell $(CC) -print-file-name=libsodium.a))
 $(BUILD)/auth: $(call objects,auth.c $(AUTH) $(BASE))
 	$(CC) $(ALL_LDFLAGS) $(STATIC_AUTH) -o $@ $^ $(AUTH_LIBS)
 
+# PAM loads its modules at run time: never static.
+AUTH_PAM = auth-pam.c auth/interface.c base/clock.c base/log.c base/sandbox.c base/text.c
+$(BUILD)/auth-pam: $(call objects,$(AUTH_PAM))
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpam
+
 $(BUILD)/tls: $(call objects,tls.c $(TLS) $(BASE))
 	$(CC) $(ALL_LDFLAGS) $(STATIC_PIE) -o $@ $^ $(TLS_LIBS)
 
@@ -113,7 +118,8 @@ install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
 		$(DESTDIR)$(COMPLETIONDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
 		$(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(PREFIX)/share/postern/xinetd \
-		$(DESTDIR)$(PREFIX)/share/postern/tcpserver/log
+		$(DESTDIR)$(PREFIX)/share/postern/tcpserver/log \
+		$(DESTDIR)$(PREFIX)/share/postern/fail2ban $(DESTDIR)$(PREFIX)/share/postern/pam.d
 	install -m 0755 $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
 	install -m 0644 man/*.5 $(DESTDIR)$(MANDIR)/man5
 	install -m 0644 man/*.8 $(DESTDIR)$(MANDIR)/man8
@@ -124,6 +130,8 @@ install: all
 	done
 	install -m 0644 units/sysusers.d/postern.conf $(DESTDIR)$(SYSUSERSDIR)/postern.conf
 	$(FILL) units/tmpfiles.d/postern.conf > $(DESTDIR)$(TMPFILESDIR)/postern.conf
+	install -m 0644 units/fail2ban/*.conf $(DESTDIR)$(PREFIX)/share/postern/fail2ban
+	install -m 0644 units/pam.d/postern $(DESTDIR)$(PREFIX)/share/postern/pam.d
 	$(FILL) units/xinetd/postern > $(DESTDIR)$(PREFIX)/share/postern/xinetd/postern
 	$(FILL) units/tcpserver/run > $(DESTDIR)$(PREFIX)/share/postern/tcpserver/run
 	install -m 0755 units/tcpserver/log/run $(DESTDIR)$(PREFIX)/share/postern/tcpserver/log

@@ -19,7 +19,8 @@ TRY_PACKAGES='ucspi-tcp'
 CHECK_PACKAGES='python3 git procps util-linux iproute2 libseccomp-dev
 	clang clang-tidy cppcheck shellcheck mandoc valgrind
 	ucspi-tcp daemontools xinetd haproxy systemd systemd-container mmdebstrap
-	swaks curl msmtp s-nail mutt dovecot-imapd strace bash-completion'
+	swaks curl msmtp s-nail mutt dovecot-imapd strace bash-completion
+	fail2ban'
 
 say() { printf '%s\n' "$@"; }
 die() { printf 'bootstrap.sh: %s\n' "$*" >&2; exit 1; }
@@ -75,7 +76,7 @@ install_packages() {
 		trap - EXIT HUP INT TERM
 	fi
 	[ -d /run/systemd/system ] || return 0
-	for package in dovecot-imapd:dovecot xinetd:xinetd haproxy:haproxy; do
+	for package in dovecot-imapd:dovecot xinetd:xinetd haproxy:haproxy fail2ban:fail2ban; do
 		case " $missing " in
 		*" ${package%:*} "*) as_root systemctl disable "${package#*:}" >/dev/null 2>&1 || : ;;
 		esac

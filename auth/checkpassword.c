@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,36 +18,12 @@
 #include "auth/confine.h"
 #include "auth/open.h"
 #include "auth/serve.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mechanism.h"
 #include "base/sandbox.h"
 
-#define INPUT_FD 3
-/* Who runs us has the password in hand, or is broken. */
-#define INPUT_MS 60000
-
-enum { GOOD = 0, WRONG = 1, MISUSED = 2, TEMPORARY = 111 };
-
 bool
-checkpassword_read(struct checkpassword *c, const char *octets, size_t len)
-{
-	const char **field[] = { &c->login, &c->second, &c->third };
-	const char *end = octets + len;
-
-	for (unsigned i = 0; i < 3; i++) {
-		size_t n = strnlen(octets, (size_t)(end - octets));
-
-		if (octets + n == end)
-			return false; /* its NUL is missing */
-		*field[i] = octets;
-		octets += n + 1;
-	}
-	return c->login[0] != '\0';
-}
-
-bool
-checkpassword_is_response(const struct checkpassword *c, bool response_first,
+checkpassword_is_response(const struct interface_input *c, bool response_first,
                           const char **challenge, const char **response)
 {
 	size_t len;
@@ -61,33 +36,8 @@ checkpassword_is_response(const struct checkpassword *c, bool response_first,
 	       strspn(*response, "0123456789abcdef") == 32;
 }
 
-/* All of descriptor 3: its octets, or -1 too many, -2 not to be had. */
-static int
-read_input(char buf[CHECKPASSWORD_MAX + 1])
-{
-	struct pollfd p = { INPUT_FD, POLLIN, 0 };
-	int64_t end = clock_ms() + INPUT_MS, left;
-	size_t len = 0;
-
-	while ((left = end - clock_ms()) > 0) {
-		ssize_t n = poll(&p, 1, (int)left) > 0 ?
-		            read(INPUT_FD, buf + len, CHECKPASSWORD_MAX + 1 - len) : -1;
-
-		if (n == -1 && errno != EINTR)
-			return -2;
-		if (n == 0) {
-			buf[len] = '\0';
-			return (int)len;
-		}
-		len += n > 0 ? (size_t)n : 0;
-		if (len > CHECKPASSWORD_MAX)
-			return -1;
-	}
-	return -2;
-}
-
 static enum outcome
-check(struct attempt *a, const struct checkpassword *c)
+check(struct attempt *a, const struct interface_input *c)
 {
 	const struct conf *conf = &a->auth->conf;
 	const char *challenge, *response;
@@ -100,16 +50,15 @@ check(struct attempt *a, const struct checkpassword *c)
 	return account_password(a, c->login, c->second, "");
 }
 
-/* In the child: the exit code, and with GOOD the directory names of the mailbox in `out`. */
+/* In the child: the exit code, and with INTERFACE_GOOD the login in `out`. */
 static int
 judge(struct auth *auth, int out)
 {
 	static struct attempt a;
-	static char input[CHECKPASSWORD_MAX + 1];
+	static struct interface_input in;
 	const char *client = getenv("TCPREMOTEIP");
-	struct checkpassword c;
 	enum outcome o;
-	int len;
+	int r;
 
 	a.auth = auth;
 	a.conn = -1;
@@ -119,19 +68,17 @@ judge(struct auth *auth, int out)
 	log_context("", a.client);
 	if (confine_core() == -1 || confine_attempt(auth->dir) == -1)
 		die_temp("confining", errno);
-	len = read_input(input);
-	if (len < 0 || !checkpassword_read(&c, input, (size_t)len)) {
-		log_error("descriptor 3: expected login, password and timestamp, each with a NUL "
-		          "behind it, in at most 512 octets", 0);
-		return len == -2 ? TEMPORARY : MISUSED;
-	}
-	o = check(&a, &c);
-	sodium_memzero(input, sizeof input);
+	r = interface_read(&in);
+	if (r != 0)
+		return r;
+	o = check(&a, &in);
+	sodium_memzero(&in, sizeof in);
 	serve_log(&a, o);
 	if (o == OUTCOME_YES && write(out, &a.login, sizeof a.login) == sizeof a.login)
 		account_upgrade(&a);
 	sodium_memzero(&a, sizeof a);
-	return o == OUTCOME_YES ? GOOD : o == OUTCOME_NO ? WRONG : TEMPORARY;
+	return o == OUTCOME_YES ? INTERFACE_GOOD :
+	       o == OUTCOME_NO  ? INTERFACE_WRONG : INTERFACE_LATER;
 }
 
 static noreturn void
@@ -151,17 +98,10 @@ wait_for(pid_t judge_pid, int in, struct login *l)
 
 	while (waitpid(judge_pid, &status, 0) == -1)
 		if (errno != EINTR)
-			return TEMPORARY;
+			return INTERFACE_LATER;
 	if (!WIFEXITED(status))
-		return TEMPORARY;
-	return WEXITSTATUS(status) != GOOD || n == sizeof *l ? WEXITSTATUS(status) : TEMPORARY;
-}
-
-static bool
-set_environment(const struct login *l, const char *home)
-{
-	return setenv("USER", l->name, 1) == 0 && setenv("HOME", home, 1) == 0 &&
-	       setenv("SHELL", "/usr/sbin/nologin", 1) == 0;
+		return INTERFACE_LATER;
+	return WEXITSTATUS(status) != INTERFACE_GOOD || n == sizeof *l ? WEXITSTATUS(status) : INTERFACE_LATER;
 }
 
 /* With privilege: the owner of the mailbox, never root. Everywhere: its directory. */
@@ -196,13 +136,11 @@ run_program(const struct auth *auth, const struct login *l, char **program)
 	text_add(&t, l->domain);
 	text_addc(&t, '/');
 	text_add(&t, l->mailbox);
-	if (!text_ok(&t) || enter(home) == -1 || !set_environment(l, home)) {
+	if (!text_ok(&t) || enter(home) == -1) {
 		log_error(home, errno);
-		return TEMPORARY;
+		return INTERFACE_LATER;
 	}
-	(void)execvp(program[0], program); /* the interface has it looked for on PATH */
-	log_error(program[0], errno);
-	return TEMPORARY;
+	return interface_run(l->name, home, "/usr/sbin/nologin", program);
 }
 
 int
@@ -214,15 +152,15 @@ checkpassword_run(struct auth *auth, char **program)
 
 	if (pipe2(ends, O_CLOEXEC) == -1 || (pid = fork()) == -1) {
 		log_error("starting", errno);
-		return TEMPORARY;
+		return INTERFACE_LATER;
 	}
 	if (pid == 0) {
 		(void)close(ends[0]);
 		be_judge(auth, ends[1]);
 	}
 	(void)close(ends[1]);
-	(void)close(INPUT_FD); /* the child's */
+	(void)close(INTERFACE_FD); /* the child's */
 	r = wait_for(pid, ends[0], &l);
 	(void)close(ends[0]); /* read to its end */
-	return r == GOOD ? run_program(auth, &l, program) : r;
+	return r == INTERFACE_GOOD ? run_program(auth, &l, program) : r;
 }
