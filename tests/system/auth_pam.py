@@ -124,7 +124,7 @@ def _():
 @case("the program runs as the user, at home, without our descriptors")
 def _():
     script = "id -u; id -G; pwd; echo $USER $HOME $SHELL; for f in /proc/$$/fd/*; do " \
-             "[ -e $f ] && echo -n ${f##*/} $(readlink $f)' '; done"
+             "[ -e $f ] && echo -n ${f##*/} $(readlink $f)' '; done; true"
     code, out, _ = run("joe", PASSWORD, "sh", "-c", script)
     home = os.path.join(system, "home")
     lines = out.split("\n")
