@@ -274,6 +274,7 @@ static const struct ini_key global_keys[] = {
 	{ "sockets", "tls", ini_text, AT(tls_socket), 0, LIMIT_SOCKET + 1, SOCKET },
 	{ "sockets", "auth", ini_text, AT(auth_socket), 0, LIMIT_SOCKET + 1, SOCKET },
 	{ "sockets", "spool", ini_text, AT(spool_socket), 0, LIMIT_SOCKET + 1, SOCKET },
+	{ "sockets", "flush", ini_text, AT(flush_socket), 0, LIMIT_SOCKET + 1, SOCKET },
 	{ "limits", "recipients", ini_uint, AT(recipients), 100, LIMIT_RECIPIENTS,
 	  "100 to 1000" },
 	{ "limits", "messages", ini_uint, AT(messages), 1, 1000000, "1 to 1000000" },
@@ -393,6 +394,8 @@ resolve_paths(struct conf *c)
 			(void)text_copy(c->auth_socket, LIMIT_SOCKET, CONF_DEFAULT_RUN "/auth");
 		if (c->spool_socket[0] == '\0')
 			(void)text_copy(c->spool_socket, LIMIT_SOCKET, CONF_DEFAULT_RUN "/spool");
+		if (c->flush_socket[0] == '\0')
+			(void)text_copy(c->flush_socket, LIMIT_SOCKET, CONF_DEFAULT_RUN "/flush");
 	}
 	for (unsigned i = 0; i < t->n; i++)
 		for (unsigned k = 0; k < LIMIT_CERTS; k++)
@@ -408,7 +411,8 @@ resolve_paths(struct conf *c)
 	        resolve(c, c->dns_anchor, sizeof c->dns_anchor)) &&
 	       resolve(c, c->tls_socket, sizeof c->tls_socket) &&
 	       resolve(c, c->auth_socket, sizeof c->auth_socket) &&
-	       resolve(c, c->spool_socket, sizeof c->spool_socket);
+	       resolve(c, c->spool_socket, sizeof c->spool_socket) &&
+	       resolve(c, c->flush_socket, sizeof c->flush_socket);
 }
 
 static bool
