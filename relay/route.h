@@ -42,6 +42,9 @@ struct route {
 	char records[LIMIT_ROUTE_RECORDS];
 };
 
+/* STATE/sts, made where it is missing; -1 with errno. */
+int route_open_kept(int state);
+
 /*
  * Where does mail for a domain go? domain: A-labels, lower case, or a literal in brackets.
  * sts: directory of the kept policies, -1 for none. Waits up to LIMIT_ROUTE seconds; a

@@ -1,0 +1,52 @@
+/*
+ * See router_confine.h. The list is what libunbound, libevent, malloc and OpenSSL's and
+ * nettle's random numbers need. Landlock's rule for TCP can't be used: DNS needs TCP, too.
+ */
+#include "relay/router_confine.h"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "base/sandbox.h"
+
+#ifdef SYS_poll
+#define POLL SYS_poll, SYS_ppoll
+#define EPOLL_WAIT SYS_epoll_wait, SYS_epoll_pwait
+#else
+#define POLL SYS_ppoll
+#define EPOLL_WAIT SYS_epoll_pwait
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define ASAN_CALLS SYS_sigaltstack, SYS_mprotect, SYS_gettid, SYS_sched_yield
+#else
+#define ASAN_CALLS SYS_gettid
+#endif
+
+static const int calls[] = {
+	/* memory, time, randomness, the log */
+	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise,
+	SYS_getrandom, SYS_getpid, SYS_clock_gettime, SYS_gettimeofday, SYS_futex,
+	SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_writev, SYS_readv,
+	ASAN_CALLS,
+	/* packets, and the pairs over which the fetcher is asked */
+	SYS_sendmsg, SYS_recvmsg, SYS_socketpair, SYS_shutdown, POLL, EPOLL_WAIT, SYS_epoll_ctl,
+	/* DNS */
+	SYS_socket, SYS_bind, SYS_connect, SYS_sendto, SYS_recvfrom, SYS_fcntl, SYS_ioctl,
+	SYS_setsockopt, SYS_getsockopt, SYS_getsockname, SYS_getpeername,
+};
+
+bool
+router_confine(void)
+{
+	static const struct rlimit none = { 0, 0 };
+	struct rlimit files;
+
+	/* A socket for every question on its way; up to the hard limit is always allowed. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	return setrlimit(RLIMIT_CORE, &none) == 0 && sandbox_no_new_privs() == 0 &&
+	       sandbox_drop_capabilities() == 0 && sandbox_landlock_nothing() != -1 &&
+	       sandbox_seccomp_only(calls, sizeof calls / sizeof calls[0]) == 0;
+}
