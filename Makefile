@@ -47,15 +47,21 @@ SMTPD_LIBS = -linih -lidn2 -lunistring -lsodium
 POSTERN_LIBS = -linih -lidn2 -lunistring -lsodium -lmd
 AUTH_LIBS = -linih -lidn2 -lunistring -lsodium -lmd
 TLS_LIBS = -linih -lidn2 -lunistring -lssl -lcrypto
+# What relay/ needs: DNS by libunbound in libevent's loop (the router).
+RELAY_LIBS = -linih -lidn2 -lunistring -lunbound -levent -lmd
+STS_LIBS = -linih -lidn2 -lunistring -lcurl
 
-PROGRAMS = smtpd postern tls auth auth-pam
+PROGRAMS = smtpd postern tls auth auth-pam spool sts
 BASE = $(wildcard base/*.c)
 SESSION = $(wildcard session/*.c)
 KEEPER = $(wildcard keeper/*.c)
 FRONT = $(wildcard front/*.c)
 AUTH = $(wildcard auth/*.c)
 TLS = $(wildcard tls/*.c)
+RELAY = $(wildcard relay/*.c)
+STS = $(wildcard sts/*.c)
 ADMIN = $(wildcard admin/*.c)
+SPOOL = $(wildcard spool/*.c)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 all: $(PROGRAMS:%=$(BUILD)/%)
@@ -90,19 +96,27 @@ $(BUILD)/auth-pam: $(call objects,$(AUTH_PAM))
 $(BUILD)/tls: $(call objects,tls.c $(TLS) $(BASE))
 	$(CC) $(ALL_LDFLAGS) $(STATIC_PIE) -o $@ $^ $(TLS_LIBS)
 
+$(BUILD)/sts: $(call objects,sts.c $(STS) $(BASE))
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(STS_LIBS)
+
+$(BUILD)/spool: $(call objects,spool.c $(SPOOL) $(KEEPER) $(BASE))
+	$(CC) $(ALL_LDFLAGS) $(STATIC) -o $@ $^ $(SMTPD_LIBS)
+
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # All modules without a main(), for the tests.
-$(BUILD)/modules.a: $(call objects,$(FRONT) $(SESSION) $(KEEPER) $(AUTH) $(TLS) $(ADMIN) $(BASE))
+$(BUILD)/modules.a: $(call objects,$(FRONT) $(SESSION) $(KEEPER) $(AUTH) $(TLS) $(RELAY) $(STS) \
+		$(ADMIN) $(SPOOL) $(BASE))
 	rm -f $@
 	$(AR) qcs $@ $^
 
 include tests/tests.mk
 
 # A header that compiles alone is one that states what it needs.
-HEADERS = $(wildcard base/*.h session/*.h keeper/*.h front/*.h auth/*.h tls/*.h admin/*.h)
+HEADERS = $(wildcard base/*.h session/*.h keeper/*.h front/*.h auth/*.h tls/*.h relay/*.h sts/*.h \
+	admin/*.h spool/*.h)
 headers: $(HEADERS:%=$(BUILD)/headers/%.ok)
 $(BUILD)/headers/%.ok: %
 	@mkdir -p $(@D)
