@@ -135,6 +135,8 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/postern/tcpserver/log \
 		$(DESTDIR)$(PREFIX)/share/postern/fail2ban $(DESTDIR)$(PREFIX)/share/postern/pam.d
 	install -m 0755 $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
+	# Not /usr/sbin/sendmail: that is the administrator's to give away (postern-sendmail(8)).
+	ln -sf spool $(DESTDIR)$(SBINDIR)/postern-sendmail
 	install -m 0644 man/*.5 $(DESTDIR)$(MANDIR)/man5
 	install -m 0644 man/*.8 $(DESTDIR)$(MANDIR)/man8
 	install -m 0644 units/postern.bash-completion $(DESTDIR)$(COMPLETIONDIR)/postern
@@ -154,7 +156,7 @@ install: all
 	chmod 0755 $(DESTDIR)$(PREFIX)/share/postern/tcpserver/run
 
 uninstall:
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(SBINDIR)/%)
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(SBINDIR)/%) $(DESTDIR)$(SBINDIR)/postern-sendmail
 	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man5/%,$(wildcard man/*.5))
 	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard man/*.8))
 	rm -f $(DESTDIR)$(COMPLETIONDIR)/postern

@@ -1,0 +1,14 @@
+/* qmail-queue(8)'s interface: the message on descriptor 0, then the envelope on 1. */
+#ifndef SPOOL_QMAIL_H
+#define SPOOL_QMAIL_H
+
+/*
+ * Where words about a failure are wanted: the descriptor that ERROR_FD names, or 6 where a
+ * pipe or socket is open there. Call first, before anything is opened.
+ */
+void qmail_find_error_fd(void);
+
+/* Does it with the configuration in file. The exit code, of qmail-queue(8). */
+int qmail_run(const char *file);
+
+#endif
