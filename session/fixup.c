@@ -114,10 +114,13 @@ pass_line(struct fixup *f, const char *buf, size_t len)
 
 	if (!f->drop)
 		f->write(f->context, buf, n);
-	if (lf != NULL) {
-		f->in_line = false;
-		f->crlf = n > 1 && buf[n - 2] == '\r';
+	if (lf == NULL) {
+		f->cr = buf[n - 1] == '\r';
+		return n;
 	}
+	f->in_line = false;
+	f->crlf = n > 1 ? buf[n - 2] == '\r' : f->cr;
+	f->cr = false;
 	return n;
 }
 

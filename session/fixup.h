@@ -24,6 +24,7 @@ struct fixup {
 	bool has_date, has_id;
 	bool drop;              /* the field that is passing */
 	bool in_line;           /* its name is known: on to the line's end */
+	bool cr;                /* its last octet so far */
 	size_t held;
 	char hold[FIXUP_HOLD];
 };
