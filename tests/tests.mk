@@ -18,6 +18,12 @@ $(BUILD)/test/%: tests/bench/%.c $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
+# The runner's side of the router; it looks for sts beside itself.
+$(BUILD)/test/route: tests/system/route.c $(BUILD)/modules.a $(BUILD)/sts
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/modules.a $(RELAY_LIBS)
+	ln -sf ../sts $(@D)/sts
+
 # The floors are static programs, as smtpd is one.
 $(BUILD)/test/greet $(BUILD)/test/floor: ALL_LDFLAGS += $(STATIC)
 
@@ -42,6 +48,9 @@ $(foreach t,session bdat,$(BUILD)/test/replay_$t build-fuzz/fuzz_$t): \
 $(BUILD)/test/replay_packet build-fuzz/fuzz_packet: \
 	FUZZ_WRAP = -Wl,--wrap=poll,--wrap=recvmsg
 
+$(BUILD)/test/replay_sasl build-fuzz/fuzz_sasl: \
+	FUZZ_WRAP = -Wl,--wrap=nanosleep
+
 FUZZ_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
 ifneq ($(BUILD),build-fuzz)
 build-fuzz/modules.a: FORCE
@@ -52,7 +61,8 @@ build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) build-fuzz/modules.a
 	clang -std=gnu17 -I. -D_GNU_SOURCE $(WARN) -g -O1 -fsanitize=fuzzer $(FUZZ_SANITIZE) \
 		$(FUZZ_WRAP) -o $@ $< build-fuzz/modules.a $(POSTERN_LIBS)
 
-tests: all $(UNITS) $(TOOLS) $(BUILD)/test/smtpd-probe $(FUZZERS:%=$(BUILD)/test/replay_%)
+tests: all $(UNITS) $(TOOLS) $(BUILD)/test/smtpd-probe $(BUILD)/test/route \
+		$(FUZZERS:%=$(BUILD)/test/replay_%)
 
 check: tests headers
 	tests/run
