@@ -42,7 +42,7 @@
 
 static struct conf conf;
 static bool listening; /* no client waits on fd 1 */
-static struct doors doors = { { NULL, -1 }, { NULL, -1 } };
+static struct doors doors = { { NULL, -1 }, { NULL, -1 }, { NULL, -1 } };
 
 /* Tells a waiting client that it may come again (RFC 5321 3.8). True: it was told. */
 static bool
@@ -168,6 +168,12 @@ is_connection(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
 }
 
+static bool
+may_relay(const struct ip *client)
+{
+	return getenv("RELAYCLIENT") != NULL || is_ip_in(client, &conf.relay_from);
+}
+
 static void
 set_up_keeper(struct keeper_setup *k, const struct job *job)
 {
@@ -178,10 +184,11 @@ set_up_keeper(struct keeper_setup *k, const struct job *job)
 	k->size = find_size();
 	k->append = append != NULL ? append : "";
 	k->always_relay = append != NULL;
-	k->may_relay = k->always_relay || is_ip_in(&job->client, &conf.relay_from);
+	k->may_relay = may_relay(&job->client);
 	k->may_secure = conf.tls && is_connection(job->conn);
 	k->tls = doors.tls;
 	k->auth = doors.auth;
+	k->flush = doors.flush;
 }
 
 static void
@@ -336,7 +343,7 @@ serve_connection(enum service service)
 	(void)close(pair[1]); /* the session's end */
 	/* Many sessions ask for nothing (EHLO, QUIT); for these nothing is set up. */
 	if (has_question(job.boundary)) {
-		doors_open(&doors, &conf);
+		doors_open(&doors, &conf, may_relay(&job.client));
 		set_up_keeper(&setup, &job);
 		if (become_keeper_user(keeper) && confine_keeper(&setup))
 			(void)keeper_run(&setup); /* it has logged what was wrong */
@@ -436,7 +443,7 @@ run_keeper(int control)
 	static struct packet done;
 	struct keeper_setup setup = { 0 };
 	struct job j;
-	int fds[] = { control, doors.tls.feed, doors.auth.feed };
+	int fds[] = { control, doors.tls.feed, doors.auth.feed, doors.flush.feed };
 
 	/* A stop is the front's to give: a terminal tells the whole group. */
 	(void)signal(SIGTERM, SIG_IGN); /* valid signals: cannot fail */
@@ -449,6 +456,7 @@ run_keeper(int control)
 	control = fds[0];
 	doors.tls.feed = fds[1];
 	doors.auth.feed = fds[2];
+	doors.flush.feed = fds[3];
 	open_directories(&setup);
 	if (!become_keeper_user(find_keeper_user(setup.state)) || !confine_keeper(&setup))
 		return;
@@ -483,7 +491,7 @@ serve_listeners(const struct options *o, char **argv)
 	for (char **a = argv; *a != NULL; a++)
 		if (strncmp(*a, "-L", 2) == 0)
 			setup.may_idle_out = false;
-	doors_open(&doors, &conf);
+	doors_open(&doors, &conf, true);
 	return front_run(&setup);
 }
 

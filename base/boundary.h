@@ -17,6 +17,8 @@ enum verb {
 	VERB_EXPAND = 'x',    /* local domain */
 	VERB_PEER = 'p',      /* address: from a PROXY header; once, before all else */
 	VERB_XCLIENT = 'X',   /* address, "" = as it was: from XCLIENT */
+	VERB_RETURN = 'N',    /* RET ENVID, of the message begun (RFC 3461); not answered */
+	VERB_NOTIFY = 'n',    /* NOTIFY ORCPT, of the next recipient; not answered */
 	VERB_LOG = 'l',       /* event letter; not answered */
 	VERB_TLS = 't',       /* -: can TLS be had? before the 220 of STARTTLS */
 	VERB_SECURE = 'T',    /* -: the plain descriptor is closed, wants another one */

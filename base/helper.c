@@ -258,6 +258,28 @@ connect_path(const char *path)
 	return fd;
 }
 
+/* A feed carries it as a packet with one field. */
+void
+helper_tell(const struct helper_door *d, const char *word)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	static struct packet p;
+	int fd;
+
+	if (d->path != NULL && text_copy(sun.sun_path, sizeof sun.sun_path, d->path)) {
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (fd == -1)
+			return;
+		(void)sendto(fd, word, strlen(word), MSG_NOSIGNAL | MSG_DONTWAIT,
+		             (struct sockaddr *)&sun, sizeof sun);
+		(void)close(fd);
+	} else if (d->feed != -1) {
+		packet_start(&p, HELPER_WORD);
+		packet_add(&p, word);
+		packet_offer(d->feed, &p);
+	}
+}
+
 static int
 connect_feed(int feed)
 {

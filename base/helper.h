@@ -75,6 +75,8 @@ enum auth_word {
 
 /* To a helper over its feed: no field, the connection's end beside it. */
 #define HELPER_FEED 'f'
+/* The same with one field, a word, and nothing beside it. */
+#define HELPER_WORD 'w'
 /* Where a feed is, when -F is among the helper's options. */
 #define HELPER_FEED_FD 3
 
@@ -105,6 +107,12 @@ struct helper_door {
 	const char *path; /* NULL or "" = none */
 	int feed;         /* -1 = none */
 };
+
+/*
+ * A word for a helper that takes datagrams (flush: a domain's name): sent when it can be
+ * sent at once, and lost otherwise, which the helper makes good by its timer.
+ */
+void helper_tell(const struct helper_door *d, const char *word);
 
 /* A connection to the helper: its descriptor, close-on-exec; or -1 with errno. */
 int helper_connect(const struct helper_door *d);

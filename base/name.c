@@ -52,6 +52,30 @@ name_domain(char out[LIMIT_NAME + 1], const char *domain)
 	return fits && is_domain(out, strlen(out));
 }
 
+bool
+name_queue(char out[LIMIT_NAME + 1], const char *domain)
+{
+	struct text t;
+
+	if (domain[0] != '[')
+		return name_domain(out, domain);
+	text_init(&t, out, LIMIT_NAME + 1);
+	for (const char *p = domain; *p != '\0'; p++) {
+		char c = ascii_lower(*p);
+
+		if (is_kept(c) && c != '_' && c != '=') {
+			text_addc(&t, c);
+		} else {
+			unsigned char octet = (unsigned char)c;
+
+			text_addc(&t, '%');
+			text_addc(&t, "0123456789ABCDEF"[octet >> 4]);
+			text_addc(&t, "0123456789ABCDEF"[octet & 15]);
+		}
+	}
+	return text_ok(&t) && is_address_safe("x", domain);
+}
+
 /* NFC into buf; false when it is no UTF-8 or grows past buf. */
 static bool
 normalize(char *buf, size_t cap, const char *s)

@@ -17,6 +17,12 @@
 bool name_domain(char out[LIMIT_NAME + 1], const char *domain);
 
 /*
+ * The queue of a domain, beneath STATE/spool: as name_domain(), and a literal with every
+ * octet outside a-z 0-9 . - as %XX. False where it is neither.
+ */
+bool name_queue(char out[LIMIT_NAME + 1], const char *domain);
+
+/*
  * A local-part: NFC, ASCII lower case, "+tag" cut off, then every octet outside
  * a-z 0-9 _ = . - and a leading dot as %XX. False where nothing is left, it is no
  * UTF-8, or too long.

@@ -95,6 +95,13 @@ packet_send(int sock, struct packet *p, int fd)
 	return send_with(sock, p, &fd, fd != -1);
 }
 
+void
+packet_offer(int sock, struct packet *p)
+{
+	if (p->len <= sizeof p->buf)
+		(void)send(sock, p->buf, p->len, MSG_DONTWAIT | MSG_NOSIGNAL); /* or not */
+}
+
 int
 packet_send_pair(int sock, struct packet *p, int fd0, int fd1)
 {

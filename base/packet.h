@@ -31,6 +31,9 @@ void packet_addu(struct packet *p, uint64_t n);
 /* Sends p, and fd beside it unless fd is -1. 0, or -1 with errno (EMSGSIZE: limit). */
 int packet_send(int sock, struct packet *p, int fd);
 
+/* Sends p if that needs no waiting. */
+void packet_offer(int sock, struct packet *p);
+
 /* The same with two descriptors. */
 int packet_send_pair(int sock, struct packet *p, int fd0, int fd1);
 

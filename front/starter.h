@@ -10,7 +10,7 @@
 
 #include "front/users.h"
 
-#define STARTER_HELPERS 2
+#define STARTER_HELPERS 3
 
 struct starter_helper {
 	const char *name;   /* of the program, which lies beside our own */

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "keeper/dispatch.h"
 #include "keeper/maildir.h"
+#include "keeper/queue.h"
 #include "keeper/quota.h"
 
 /* Up to so many directories are synced one by one, more by one syncfs. */
@@ -43,6 +45,8 @@ failed(const char *what, const char *path)
 static enum answer
 check(const struct delivery *d, const struct destination *to)
 {
+	if (to->queue)
+		return ANSWER_YES;
 	if (to->domain.size != 0 && d->size > to->domain.size + LIMIT_TRACE)
 		return ANSWER_TOO_BIG;
 	if (!d->each_alone && d->targets->n_destinations > 1)
@@ -98,7 +102,7 @@ check_all(struct delivery *d)
 
 /* Links into one mailbox; on success *new is its open directory. */
 static enum answer
-link_into(struct delivery *d, const struct destination *to, const char *name, int *new)
+link_into_mailbox(struct delivery *d, const struct destination *to, const char *name, int *new)
 {
 	*new = maildir_open_new(d->state, to->path);
 	if (*new == -1)
@@ -112,16 +116,34 @@ link_into(struct delivery *d, const struct destination *to, const char *name, in
 	return ANSWER_YES;
 }
 
-static void
-unlink_from(struct delivery *d, const struct destination *to, const char *name)
+static enum answer
+link_into(struct delivery *d, unsigned i, const char *name, int *new)
 {
-	int new = mailbox_open(d->state, to->path, "/Maildir/new", O_RDONLY | O_DIRECTORY);
+	const struct destination *to = &d->targets->destinations[i];
 
+	if (!to->queue)
+		return link_into_mailbox(d, to, name, new);
+	if (!dispatch_fill(d, i) ||
+	    queue_put(d->state, d->tmp, to->path, d->message, d->envelope, new) == -1)
+		return failed("queue message", to->path);
+	return ANSWER_YES;
+}
+
+static void
+unlink_from(struct delivery *d, unsigned i, const char *name)
+{
+	const struct destination *to = &d->targets->destinations[i];
+	int dir = mailbox_open(d->state, to->path, to->queue ? "" : "/Maildir/new",
+	                       O_RDONLY | O_DIRECTORY);
+
+	if (dir == -1)
+		return;
 	/* A reader that has moved it already keeps it; the client will send again. */
-	if (new != -1) {
-		(void)unlinkat(new, name, 0);
-		(void)close(new);
-	}
+	if (!to->queue)
+		(void)unlinkat(dir, name, 0);
+	else if (dispatch_fill(d, i))
+		queue_take_back(dir, d->envelope->id);
+	(void)close(dir);
 }
 
 static void
@@ -131,7 +153,7 @@ take_back(struct delivery *d, const char *name, unsigned end, enum answer why)
 
 	for (unsigned i = 0; i < end; i++)
 		if (t->destinations[i].outcome == ANSWER_YES)
-			unlink_from(d, &t->destinations[i], name);
+			unlink_from(d, i, name);
 	for (unsigned i = 0; i < t->n_destinations; i++)
 		if (!d->each_alone || t->destinations[i].outcome == ANSWER_YES)
 			t->destinations[i].outcome = why;
@@ -164,7 +186,7 @@ withdraw_partial(struct delivery *d, const char *name)
 			if (to->outcome != ANSWER_YES || wanted[t->links[i]])
 				continue;
 			if (name != NULL)
-				unlink_from(d, to, name);
+				unlink_from(d, t->links[i], name);
 			to->outcome = why;
 		}
 	}
@@ -187,7 +209,7 @@ link_all(struct delivery *d, const char *name)
 
 		if (to->outcome != ANSWER_YES)
 			continue;
-		to->outcome = link_into(d, to, name, &new);
+		to->outcome = link_into(d, i, name, &new);
 		if (to->outcome != ANSWER_YES) {
 			why = d->each_alone ? ANSWER_YES : to->outcome;
 			continue;
@@ -228,7 +250,7 @@ deliver(struct delivery *d)
 	maildir_name(name, d->host, d->size);
 	link_all(d, name);
 	for (unsigned i = 0; i < t->n_destinations; i++)
-		if (t->destinations[i].outcome == ANSWER_YES)
+		if (t->destinations[i].outcome == ANSWER_YES && !t->destinations[i].queue)
 			quota_add(d->state, t->destinations[i].path,
 			          &t->destinations[i].domain, d->size);
 }

@@ -1,16 +1,23 @@
-/* The commit: one file, one link for each mailbox, everything on disk, then yes. */
+/* The commit: one file, one link for each mailbox and queue, everything on disk, then yes. */
 #ifndef KEEPER_DELIVER_H
 #define KEEPER_DELIVER_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/envelope.h"
 #include "keeper/message.h"
 #include "keeper/resolve.h"
 
 struct delivery {
 	int state;
+	int tmp;                  /* STATE/tmp, where envelopes are written */
 	const char *host;         /* for Maildir names */
+	/* What all envelopes have in common: all but id, sender's rewriting, recipients. */
+	struct envelope *envelope;
+	const char *id;           /* of the message */
+	struct address sender;
+	struct resolver *resolver; /* for its srs_key */
 	struct message *message;  /* sealed */
 	uint64_t size;            /* of the file, octets */
 	struct targets *targets;  /* each destination's outcome is set */

@@ -103,6 +103,8 @@ keeper_run(const struct keeper_setup *setup)
 	k->have = 0;
 	k->events = 0;
 	k->lost = false;
+	k->notify = 0;
+	k->orcpt[0] = '\0';
 	secure_init(&k->secure);
 	login_init(&k->login);
 	k->resolver.conf = setup->conf;
@@ -110,6 +112,8 @@ keeper_run(const struct keeper_setup *setup)
 	k->resolver.domains = setup->domains;
 	k->resolver.may_relay = setup->may_relay;
 	k->resolver.append = setup->append;
+	k->resolver.may_queue = setup->may_queue;
+	k->resolver.has_srs_key = false;
 	transaction_init(&k->transaction, k->setup, &k->resolver);
 	end = answer_session(k);
 	transaction_close(&k->transaction);

@@ -18,8 +18,9 @@ struct keeper_setup {
 	 * client's address. With TLS conn comes to mean the plain end, in place.
 	 */
 	struct job job;
+	bool may_queue;          /* mail for other hosts is taken */
 	bool may_secure;         /* conn can be handed to tls */
-	struct helper_door tls, auth;
+	struct helper_door tls, auth, flush;
 	int state, domains;      /* held directories: STATE, CONF/domains */
 	const struct conf *conf;
 	bool may_relay;          /* relay-from, always_relay, or a login */

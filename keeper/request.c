@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/num.h"
+#include "base/xtext.h"
 
 /* Sends k->out. Where that fails the session is ended, lest it wait for ever. */
 bool
@@ -47,6 +48,8 @@ static void
 end_transaction(struct keeper *k)
 {
 	transaction_end(&k->transaction);
+	k->notify = 0;
+	k->orcpt[0] = '\0';
 	k->have &= LASTING;
 }
 
@@ -62,11 +65,30 @@ take_address(const struct keeper *k, unsigned n, struct address *a)
 	       text_copy(a->domain, sizeof a->domain, domain);
 }
 
+/* AUTH=, for whom the message is passed on to; of a stranger it means nothing (RFC 4954 5). */
+static bool
+take_auth(const char *xtext, bool trusted, struct mail_from *from)
+{
+	struct text t;
+
+	text_init(&t, from->auth, sizeof from->auth);
+	if (xtext[0] == '\0')
+		return true;
+	if (!xtext_decode(&t, xtext, strlen(xtext)))
+		return false;
+	if (!trusted)
+		(void)text_copy(from->auth, sizeof from->auth, "<>"); /* it fits */
+	return true;
+}
+
 static bool
 take_flags(struct mail_from *from, const char *s)
 {
 	from->esmtp = strchr(s, FLAG_ESMTP) != NULL;
 	from->smtputf8 = strchr(s, FLAG_SMTPUTF8) != NULL;
+	from->body = strchr(s, FLAG_BINARYMIME) != NULL ? BODY_BINARYMIME :
+	             strchr(s, FLAG_8BITMIME) != NULL   ? BODY_8BITMIME :
+	                                                  BODY_7BIT;
 	return strspn(s, "EU8B") == strlen(s) && strlen(s) <= 4;
 }
 
@@ -95,13 +117,16 @@ do_begin(struct keeper *k)
 	struct mail_from from;
 	enum answer a;
 
-	/* Field 5, AUTH=, is for whom the message is passed on to (RFC 4954 5). */
+	memset(&from, 0, sizeof from);
 	if (!is_greeting_name(k->in.field[0]) ||
 	    !text_copy(from.helo, sizeof from.helo, k->in.field[0]) ||
 	    !take_address(k, 1, &from.sender) || !take_flags(&from, k->in.field[3]) ||
-	    !parse_u64(k->in.field[4], UINT64_MAX, &from.size))
+	    !parse_u64(k->in.field[4], UINT64_MAX, &from.size) ||
+	    !take_auth(k->in.field[5], k->have & LOGIN, &from))
 		return false;
+	from.local[0] = '\0';
 	from.login = (k->have & LOGIN) != 0;
+	from.login_name = k->login.name;
 	from.tls = k->have & SECURED ? &k->secure.facts : NULL;
 	a = may_send(k, &from.sender);
 	if (a == ANSWER_YES)
@@ -119,13 +144,37 @@ do_recipient(struct keeper *k)
 
 	if (!take_address(k, 0, &to) || to.local[0] == '\0')
 		return false;
-	a = transaction_add(&k->transaction, &to);
+	a = transaction_add(&k->transaction, &to, k->notify, k->orcpt);
+	k->notify = 0;
+	k->orcpt[0] = '\0';
 	if (a != ANSWER_YES)
 		return request_say(k, a);
 	k->have |= RECIPIENT;
 	packet_start(&k->out, ANSWER_YES);
 	packet_addu(&k->out, k->transaction.limit);
 	return request_reply(k, -1);
+}
+
+static bool
+do_return(struct keeper *k)
+{
+	struct mail_from *from = &k->transaction.from;
+
+	from->ret = strcmp(k->in.field[0], "FULL") == 0 ? RET_FULL :
+	            strcmp(k->in.field[0], "HDRS") == 0 ? RET_HDRS :
+	                                                  RET_UNSAID;
+	return (from->ret != RET_UNSAID || k->in.field[0][0] == '\0') &&
+	       is_envid(k->in.field[1]) &&
+	       text_copy(from->envid, sizeof from->envid, k->in.field[1]);
+}
+
+static bool
+do_notify(struct keeper *k)
+{
+	k->notify = 0;
+	return (k->in.field[0][0] == '\0' || parse_notify(k->in.field[0], &k->notify)) &&
+	       (k->in.field[1][0] == '\0' || is_orcpt(k->in.field[1])) &&
+	       text_copy(k->orcpt, sizeof k->orcpt, k->in.field[1]);
 }
 
 static bool
@@ -180,8 +229,10 @@ do_verify(struct keeper *k)
 
 	if (!may_tell(k, &a))
 		return false;
-	k->scratch.n_destinations = k->scratch.n_links = 0;
+	k->scratch.n_destinations = k->scratch.n_links = k->scratch.n_remotes = 0;
+	k->resolver.may_queue = false; /* another host's is not ours to vouch for */
 	answer = resolve_recipient(&k->resolver, &a, 0, &k->scratch, &limit);
+	k->resolver.may_queue = k->own.may_queue;
 	explicit_bzero(k->scratch.destinations,
 	               k->scratch.n_destinations * sizeof k->scratch.destinations[0]);
 	/* A full mailbox is one all the same. */
@@ -248,6 +299,8 @@ static const struct request {
 	/* verb            fields  run                 needs                     bars */
 	{ VERB_BEGIN,      6,      do_begin,           0,                        BEGUN },
 	{ VERB_RECIPIENT,  2,      do_recipient,       BEGUN,                    BODY },
+	{ VERB_RETURN,     2,      do_return,          BEGUN,                    RECIPIENT },
+	{ VERB_NOTIFY,     2,      do_notify,          BEGUN,                    BODY },
 	{ VERB_BODY,       0,      do_body,            BEGUN | RECIPIENT,        BODY },
 	{ VERB_COMMIT,     0,      do_commit,          BEGUN | RECIPIENT | BODY, 0 },
 	{ VERB_ABORT,      0,      do_abort,           BEGUN,                    0 },

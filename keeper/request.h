@@ -40,6 +40,8 @@ struct keeper {
 	struct packet in, out;
 	struct secure secure;
 	struct login login;
+	unsigned notify;       /* of the next recipient */
+	char orcpt[LIMIT_ORCPT + 1];
 	struct transaction transaction;
 	struct resolver resolver;
 	struct targets scratch; /* for VRFY, and for whose a sender is */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -64,6 +65,16 @@ report_mailbox(const char *path, int err)
 	return ANSWER_ERROR;
 }
 
+static bool
+has_srs_key(struct resolver *r)
+{
+	if (!r->has_srs_key && srs_key(r->state, r->srs_key) == -1)
+		log_error("read STATE/srs.key", errno);
+	else
+		r->has_srs_key = true;
+	return r->has_srs_key;
+}
+
 /* 1 there is such a mailbox, 0 there is not, -1 it can't be used (reported). */
 static int
 find_mailbox(const struct resolver *r, const char *path)
@@ -96,6 +107,20 @@ link_target(struct resolver *r, unsigned destination)
 	return ANSWER_YES;
 }
 
+/* A place in the list that is not the message's yet; NULL when there is no room. */
+static struct destination *
+new_destination(struct targets *t, const char *path)
+{
+	struct destination *new = &t->destinations[t->n_destinations];
+
+	if (t->n_destinations == LIMIT_DESTINATIONS)
+		return NULL;
+	memset(new, 0, sizeof *new);
+	(void)text_copy(new->path, sizeof new->path, path);
+	new->outcome = ANSWER_YES;
+	return new;
+}
+
 static enum answer
 add_destination(struct resolver *r, const char *path, const struct domain *d)
 {
@@ -104,22 +129,83 @@ add_destination(struct resolver *r, const char *path, const struct domain *d)
 	enum answer a;
 
 	for (unsigned i = 0; i < t->n_destinations; i++)
-		if (strcmp(t->destinations[i].path, path) == 0)
+		if (!t->destinations[i].queue && strcmp(t->destinations[i].path, path) == 0)
 			return link_target(r, i);
-	if (t->n_destinations == LIMIT_DESTINATIONS)
+	new = new_destination(t, path);
+	if (new == NULL)
 		return ANSWER_TOO_MANY;
 	a = r->ignore_quota ? ANSWER_YES : quota_check(r->state, path, d, r->size);
 	if (a != ANSWER_YES)
 		return a;
-	new = &t->destinations[t->n_destinations];
-	(void)text_copy(new->path, sizeof new->path, path);
 	new->domain = *d;
-	new->outcome = ANSWER_YES;
 	return link_target(r, t->n_destinations++);
 }
 
+static bool
+is_same_queue(const struct destination *to, const char *path, const char *forwarder,
+              bool report)
+{
+	return to->queue && to->report == report && strcmp(to->path, path) == 0 &&
+	       strcmp(to->forwarder, forwarder) == 0;
+}
+
+/* The number of the queue, a new one at the end; LIMIT_DESTINATIONS when there is no room. */
+static unsigned
+find_queue(struct targets *t, const char *path, const char *forwarder, bool report)
+{
+	struct destination *new;
+
+	for (unsigned i = 0; i < t->n_destinations; i++)
+		if (is_same_queue(&t->destinations[i], path, forwarder, report))
+			return i;
+	new = new_destination(t, path);
+	if (new == NULL)
+		return LIMIT_DESTINATIONS;
+	new->queue = true;
+	new->report = report;
+	(void)text_copy(new->forwarder, sizeof new->forwarder, forwarder); /* a domain of ours */
+	return t->n_destinations++;
+}
+
+static enum answer
+add_remote(struct resolver *r, const struct address *a, const char *forwarder, bool report)
+{
+	char name[LIMIT_NAME + 1], path[MAILBOX_PATH];
+	struct targets *t = r->targets;
+	unsigned queue;
+	struct text w;
+
+	if (!name_queue(name, a->domain))
+		return ANSWER_NO_DOMAIN;
+	text_init(&w, path, sizeof path);
+	text_add(&w, "spool/");
+	text_add(&w, name);
+	queue = find_queue(t, path, forwarder, report);
+	if (queue == LIMIT_DESTINATIONS || t->n_remotes == LIMIT_DESTINATIONS)
+		return ANSWER_TOO_MANY;
+	for (unsigned i = 0; i < t->n_remotes; i++)
+		if (t->remotes[i].destination == queue && t->remotes[i].recipient == r->recipient &&
+		    strcmp(t->remotes[i].address.local, a->local) == 0)
+			return ANSWER_YES;
+	t->remotes[t->n_remotes++] = (struct remote){
+		.address = *a,
+		.destination = (unsigned short)queue,
+		.recipient = (unsigned short)r->recipient,
+	};
+	return report ? ANSWER_YES : link_target(r, queue);
+}
+
+enum answer
+resolve_report(struct resolver *r, const struct address *a, struct targets *t)
+{
+	r->targets = t;
+	r->first = t->n_links;
+	return add_remote(r, a, "", true);
+}
+
+/* forwarder: the domain whose forward file led here; NULL: the client itself. */
 static enum answer expand_address(struct resolver *r, const struct address *a,
-                                  unsigned depth);
+                                  unsigned depth, const char *forwarder);
 
 static bool
 is_seen(struct resolver *r, const char *path)
@@ -145,7 +231,7 @@ is_own(const struct address *a, const char *path)
 /* Each line of the forward file that has been opened for this depth. */
 static enum answer
 follow_forward(struct resolver *r, const char *path, const struct domain *d,
-               unsigned depth)
+               unsigned depth, const char *forwarder)
 {
 	struct forward *f = &r->forward[depth];
 	struct address a;
@@ -160,11 +246,7 @@ follow_forward(struct resolver *r, const char *path, const struct domain *d,
 			continue;
 		}
 		answer = is_own(&a, path) ? add_destination(r, path, d) :
-		                            expand_address(r, &a, depth + 1);
-		if (answer == ANSWER_RELAY_DENIED || answer == ANSWER_NO_QUEUE) {
-			log_forward(path, f->line, "remote target: cannot be queued yet");
-			return ANSWER_NO_QUEUE;
-		}
+		                            expand_address(r, &a, depth + 1, forwarder);
 		/* One dead target must not stop mail to the others. */
 		if (answer == ANSWER_NO_USER || answer == ANSWER_NO_DOMAIN)
 			log_forward(path, f->line, "no such mailbox");
@@ -176,7 +258,7 @@ follow_forward(struct resolver *r, const char *path, const struct domain *d,
 
 static enum answer
 expand_mailbox(struct resolver *r, const char *path, const struct domain *d,
-               unsigned depth)
+               unsigned depth, const char *domain)
 {
 	if (is_seen(r, path)) {
 		r->circle = true;
@@ -187,7 +269,7 @@ expand_mailbox(struct resolver *r, const char *path, const struct domain *d,
 	(void)text_copy(r->seen[r->n_seen++], MAILBOX_PATH, path);
 	switch (forward_open(&r->forward[depth], r->state, path)) {
 	case 0:
-		return follow_forward(r, path, d, depth);
+		return follow_forward(r, path, d, depth, domain);
 	case 1:
 		return add_destination(r, path, d);
 	default:
@@ -206,12 +288,22 @@ is_postmaster(const char *local)
 static enum answer
 expand_postmaster(struct resolver *r, unsigned depth)
 {
-	enum answer answer;
-
 	if (r->conf->postmaster.domain[0] == '\0' || depth == LIMIT_FORWARD_DEPTH)
 		return ANSWER_NO_USER;
-	answer = expand_address(r, &r->conf->postmaster, depth + 1);
-	return answer == ANSWER_RELAY_DENIED ? ANSWER_NO_QUEUE : answer;
+	return expand_address(r, &r->conf->postmaster, depth + 1, r->conf->hostname);
+}
+
+/* A bounce to a sender that we have rewritten goes back to where it belongs. */
+static enum answer
+expand_srs(struct resolver *r, const char *local)
+{
+	struct address to;
+
+	if (!has_srs_key(r))
+		return ANSWER_ERROR;
+	if (!srs_reverse(&to, local, r->srs_key, time(NULL)))
+		return ANSWER_NO_USER;
+	return r->may_queue ? add_remote(r, &to, "", false) : ANSWER_NO_QUEUE;
 }
 
 static enum answer
@@ -229,23 +321,37 @@ expand_local(struct resolver *r, const char *domain, const struct domain *d,
 		mailbox_path(path, domain, name);
 		found = find_mailbox(r, path);
 		if (found == 1)
-			return expand_mailbox(r, path, d, depth);
+			return expand_mailbox(r, path, d, depth, domain);
 		if (found == -1)
 			return ANSWER_ERROR;
+		if (i == 0 && r->conf->srs && is_srs(local))
+			return expand_srs(r, local);
 		if (i == 0 && is_postmaster(local) && r->conf->postmaster.domain[0] != '\0')
 			return expand_postmaster(r, depth);
 	}
 	return ANSWER_NO_USER;
 }
 
+/* To be sent from here: a queue takes it. */
 static enum answer
-not_ours(const struct resolver *r)
+send_on(struct resolver *r, const struct address *a, const char *forwarder)
 {
-	return r->may_relay ? ANSWER_NO_QUEUE : ANSWER_RELAY_DENIED;
+	if (!r->may_queue)
+		return ANSWER_NO_QUEUE;
+	return add_remote(r, a, forwarder != NULL && r->conf->srs ? forwarder : "", false);
 }
 
 static enum answer
-expand_address(struct resolver *r, const struct address *a, unsigned depth)
+not_ours(struct resolver *r, const struct address *a, const char *forwarder)
+{
+	if (forwarder == NULL && !r->may_relay)
+		return ANSWER_RELAY_DENIED;
+	return send_on(r, a, forwarder);
+}
+
+static enum answer
+expand_address(struct resolver *r, const struct address *a, unsigned depth,
+               const char *forwarder)
 {
 	char domain[LIMIT_NAME + 1];
 	struct domain d;
@@ -253,7 +359,7 @@ expand_address(struct resolver *r, const struct address *a, unsigned depth)
 	if (a->domain[0] == '\0')
 		return is_postmaster(a->local) ? expand_postmaster(r, depth) : ANSWER_NO_USER;
 	if (a->domain[0] == '[')
-		return not_ours(r);
+		return not_ours(r, a, forwarder);
 	if (!name_domain(domain, a->domain))
 		return ANSWER_NO_DOMAIN;
 	errno = 0;
@@ -261,7 +367,7 @@ expand_address(struct resolver *r, const struct address *a, unsigned depth)
 	case 0:
 		break;
 	case 1:
-		return not_ours(r);
+		return not_ours(r, a, forwarder);
 	default:
 		if (errno != 0)
 			log_mailbox(domain, "read domain file", errno);
@@ -271,6 +377,8 @@ expand_address(struct resolver *r, const struct address *a, unsigned depth)
 		return ANSWER_TOO_BIG;
 	if (d.size != 0 && d.size < r->limit)
 		r->limit = d.size;
+	if (d.deliver.kind != NEXT_MAILDIR)
+		return send_on(r, a, forwarder);
 	return expand_local(r, domain, &d, a->local, depth);
 }
 
@@ -292,7 +400,7 @@ resolve_recipient(struct resolver *r, const struct address *a, uint64_t size,
                   struct targets *t, uint64_t *limit)
 {
 	struct address to = *a;
-	unsigned destinations = t->n_destinations;
+	unsigned destinations = t->n_destinations, remotes = t->n_remotes;
 	enum answer answer;
 
 	r->targets = t;
@@ -303,7 +411,7 @@ resolve_recipient(struct resolver *r, const struct address *a, uint64_t size,
 	r->circle = r->broken = false;
 	if (!append_value(&to, r->append))
 		return ANSWER_NO_DOMAIN;
-	answer = expand_address(r, &to, 0);
+	answer = expand_address(r, &to, 0, NULL);
 	explicit_bzero(r->seen, r->n_seen * sizeof r->seen[0]);
 	if (answer == ANSWER_YES && t->n_links == r->first)
 		answer = r->broken ? ANSWER_ERROR : r->circle ? ANSWER_LOOP : ANSWER_NO_USER;
@@ -312,6 +420,7 @@ resolve_recipient(struct resolver *r, const struct address *a, uint64_t size,
 	} else {
 		t->n_destinations = destinations;
 		t->n_links = r->first;
+		t->n_remotes = remotes;
 	}
 	return answer;
 }
@@ -348,7 +457,7 @@ resolve_is_of(struct resolver *r, const struct address *a, const char *login,
 		return true;
 	r->append = "";
 	r->ignore_quota = true;
-	scratch->n_destinations = scratch->n_links = 0;
+	scratch->n_destinations = scratch->n_links = scratch->n_remotes = 0;
 	if (resolve_recipient(r, a, 0, scratch, &limit) == ANSWER_YES)
 		for (unsigned i = 0; i < scratch->n_destinations; i++)
 			found |= strcmp(scratch->destinations[i].path, path) == 0;

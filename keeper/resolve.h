@@ -12,33 +12,50 @@
 #include "base/address.h"
 #include "base/boundary.h"
 #include "base/conf.h"
+#include "base/envelope.h"
 #include "keeper/forward.h"
 #include "keeper/mailbox.h"
+#include "keeper/srs.h"
 
-/* One mailbox of a message. */
+/* One mailbox of a message, or one queue. */
 struct destination {
-	char path[MAILBOX_PATH];   /* beneath STATE */
-	struct domain domain;      /* its limits */
+	char path[MAILBOX_PATH];   /* beneath STATE: mail/..., or spool/DOMAIN of a queue */
+	struct domain domain;      /* a mailbox's limits */
 	enum answer outcome;       /* of the delivery */
+	bool queue;
+	bool report;               /* queue: all that is due is a report of delivery */
+	char forwarder[LIMIT_DOMAIN + 1]; /* queue: the domain of ours that sends it on, or "" */
+};
+
+/* An address in a queue. */
+struct remote {
+	struct address address;
+	unsigned short destination; /* its queue */
+	unsigned short recipient;   /* who led there */
 };
 
 /* What the recipients of one message lead to; each mailbox once. */
 struct targets {
-	unsigned n_destinations, n_links;
+	unsigned n_destinations, n_links, n_remotes;
 	struct destination destinations[LIMIT_DESTINATIONS];
 	/* For each recipient a run of indexes into destinations. */
 	unsigned short links[2 * LIMIT_DESTINATIONS];
+	struct remote remotes[LIMIT_DESTINATIONS];
 };
 
 struct recipient {
 	struct address address;
 	unsigned first, n;        /* its mailboxes: a run of targets.links */
+	unsigned notify;          /* NOTIFY and ORCPT, RFC 3461; 0 and "" where not said */
+	char orcpt[LIMIT_ORCPT + 1];
 };
 
 struct resolver {
 	const struct conf *conf;
 	int state, domains;        /* held directories */
 	bool may_relay;            /* this client, by its address or login */
+	bool may_queue;            /* mail for other hosts is taken */
+	unsigned recipient;        /* the number of the one being resolved */
 	const char *append;        /* RELAYCLIENT's value, or "" */
 	bool ignore_quota;         /* whose is it, not does it fit */
 	/* the rest is the resolver's own */
@@ -50,8 +67,17 @@ struct resolver {
 	bool broken;               /* a forward file had a line that is no address */
 	unsigned n_seen;           /* mailboxes expanded for this recipient */
 	char seen[LIMIT_FORWARD_TARGETS][MAILBOX_PATH];
+	bool has_srs_key;
+	unsigned char srs_key[SRS_KEY];
 	struct forward forward[LIMIT_FORWARD_DEPTH];
 };
+
+/*
+ * A queue for a recipient whose report of delivery is due (NOTIFY=SUCCESS). ANSWER_YES, or
+ * why not.
+ */
+enum answer resolve_report(struct resolver *r, const struct address *a,
+                           struct targets *t);
 
 /*
  * Adds the mailboxes of one recipient to t. ANSWER_YES, or why not, and then t is as

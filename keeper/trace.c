@@ -31,9 +31,11 @@ add_client(struct text *t, const struct trace *tr)
 	text_add(t, ")\n\t");
 }
 
-void
+size_t
 trace_text(struct text *t, const struct trace *tr)
 {
+	size_t start = t->len, skip;
+
 	text_add(t, "Return-Path: <");
 	address_text(t, tr->sender);
 	text_add(t, ">\n");
@@ -42,6 +44,7 @@ trace_text(struct text *t, const struct trace *tr)
 		address_text(t, tr->recipient);
 		text_addc(t, '\n');
 	}
+	skip = t->len - start;
 	text_add(t, "Received: ");
 	if (tr->local == NULL)
 		add_client(t, tr);
@@ -73,4 +76,5 @@ trace_text(struct text *t, const struct trace *tr)
 	text_add(t, ";\n\t");
 	clock_date(t, tr->now);
 	text_addc(t, '\n');
+	return skip;
 }

@@ -23,7 +23,10 @@ struct trace {
 	time_t now;
 };
 
-/* Appends them with LF line ends; at most LIMIT_TRACE octets. */
-void trace_text(struct text *t, const struct trace *tr);
+/*
+ * Appends them with LF line ends; at most LIMIT_TRACE octets. Returns how many of them
+ * are for a mailbox only and do not travel on (RFC 5321 4.4: Return-Path).
+ */
+size_t trace_text(struct text *t, const struct trace *tr);
 
 #endif

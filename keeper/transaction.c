@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "keeper/deliver.h"
+#include "keeper/dispatch.h"
 #include "keeper/tidy.h"
 #include "keeper/trace.h"
 
@@ -40,7 +41,8 @@ transaction_end(struct transaction *t)
 	explicit_bzero(t->targets.destinations,
 	               t->targets.n_destinations * sizeof t->targets.destinations[0]);
 	t->n_recipients = 0;
-	t->targets.n_destinations = t->targets.n_links = 0;
+	explicit_bzero(t->targets.remotes, t->targets.n_remotes * sizeof t->targets.remotes[0]);
+	t->targets.n_destinations = t->targets.n_links = t->targets.n_remotes = 0;
 }
 
 void
@@ -138,13 +140,15 @@ log_refused(struct transaction *t, const struct address *a, enum answer why)
 }
 
 enum answer
-transaction_add(struct transaction *t, const struct address *to)
+transaction_add(struct transaction *t, const struct address *to, unsigned notify,
+                const char *orcpt)
 {
 	unsigned first = t->targets.n_links;
 	uint64_t limit = t->limit;
 	struct recipient *r;
 	enum answer answer = ANSWER_TOO_MANY;
 
+	t->resolver->recipient = t->n_recipients;
 	if (t->n_recipients < t->setup->conf->recipients)
 		answer = resolve_recipient(t->resolver, to, t->from.size, &t->targets,
 		                           &limit);
@@ -159,6 +163,8 @@ transaction_add(struct transaction *t, const struct address *to)
 	r->address = *to;
 	r->first = first;
 	r->n = t->targets.n_links - first;
+	r->notify = notify;
+	(void)text_copy(r->orcpt, sizeof r->orcpt, orcpt); /* its source is as long */
 	return ANSWER_YES;
 }
 
@@ -170,6 +176,7 @@ write_trace(struct transaction *t)
 	struct trace tr = {
 		.sender = &t->from.sender,
 		.recipient = t->n_recipients == 1 ? &t->recipients[0].address : NULL,
+		.local = t->from.local[0] != '\0' ? t->from.local : NULL,
 		.helo = t->from.helo,
 		.client = &t->setup->job.client,
 		.host = t->setup->conf->hostname,
@@ -183,7 +190,7 @@ write_trace(struct transaction *t)
 	};
 
 	text_init(&w, buf, sizeof buf);
-	trace_text(&w, &tr);
+	t->skip = trace_text(&w, &tr);
 	if (!text_ok(&w)) {
 		errno = EMSGSIZE;
 		return -1;
@@ -216,6 +223,55 @@ transaction_open(struct transaction *t)
 	return err == ENOSPC || err == EDQUOT ? ANSWER_NO_SPACE : ANSWER_ERROR;
 }
 
+/* What all envelopes of this message have in common. */
+static void
+set_envelope(struct transaction *t, uint64_t size)
+{
+	struct envelope *e = &t->envelope;
+
+	e->hold = false;
+	e->arrived = time(NULL);
+	e->skip = t->skip;
+	e->size = size;
+	e->body = t->from.body;
+	e->utf8 = t->from.smtputf8;
+	e->require_tls = false;
+	e->ret = t->from.ret;
+	/* All are as long as their sources. */
+	(void)text_copy(e->envid, sizeof e->envid, t->from.envid);
+	(void)text_copy(e->auth, sizeof e->auth, t->from.auth);
+	(void)text_copy(e->login, sizeof e->login, t->from.login_name);
+}
+
+/* RFC 3461 5.2.7: who asked to hear of success hears of a delivery that was the last. */
+static bool
+add_reports(struct transaction *t)
+{
+	for (unsigned i = 0; i < t->n_recipients && t->setup->may_queue; i++) {
+		const struct recipient *r = &t->recipients[i];
+		bool local = false;
+
+		for (unsigned k = r->first; k < r->first + r->n; k++)
+			local |= !t->targets.destinations[t->targets.links[k]].queue;
+		if (!local || !(r->notify & NOTIFY_SUCCESS) || t->from.sender.local[0] == '\0')
+			continue;
+		t->resolver->recipient = i;
+		if (resolve_report(t->resolver, &r->address, &t->targets) != ANSWER_YES)
+			return false;
+	}
+	return true;
+}
+
+/* True when no mailbox of ours is among what the recipient has led to. */
+static bool
+is_queued(const struct transaction *t, const struct recipient *r)
+{
+	for (unsigned i = r->first; i < r->first + r->n; i++)
+		if (!t->targets.destinations[t->targets.links[i]].queue)
+			return false;
+	return true;
+}
+
 static void
 log_delivered(const struct transaction *t, const struct recipient *r, uint64_t size)
 {
@@ -223,7 +279,7 @@ log_delivered(const struct transaction *t, const struct recipient *r, uint64_t s
 	struct log_line l;
 	struct text w;
 
-	log_start(&l, "delivered");
+	log_start(&l, is_queued(t, r) ? "queued" : "delivered");
 	log_field(&l, "id", t->id);
 	text_init(&w, text, sizeof text);
 	address_text(&w, &t->from.sender);
@@ -232,7 +288,8 @@ log_delivered(const struct transaction *t, const struct recipient *r, uint64_t s
 	address_text(&w, &r->address);
 	log_field(&l, "to", text);
 	log_number(&l, "size", size);
-	log_number(&l, "mailboxes", r->n);
+	if (!is_queued(t, r))
+		log_number(&l, "mailboxes", r->n);
 	log_send(&l, LOG_LEVEL_INFO);
 }
 
@@ -256,6 +313,11 @@ transaction_commit(struct transaction *t, char outcomes[LIMIT_RECIPIENTS + 1])
 {
 	struct delivery d = {
 		.state = t->setup->state,
+		.tmp = t->tmp,
+		.envelope = &t->envelope,
+		.id = t->id,
+		.sender = t->from.sender,
+		.resolver = t->resolver,
 		.host = t->setup->conf->hostname,
 		.message = &t->message,
 		.targets = &t->targets,
@@ -266,9 +328,13 @@ transaction_commit(struct transaction *t, char outcomes[LIMIT_RECIPIENTS + 1])
 	enum answer a = seal(t, &d.size);
 	struct text w;
 
+	if (a == ANSWER_YES && !add_reports(t))
+		a = ANSWER_ERROR;
 	if (a != ANSWER_YES)
 		return a;
+	set_envelope(t, d.size);
 	deliver(&d);
+	dispatch_notify(&d, &t->setup->flush);
 	text_init(&w, outcomes, LIMIT_RECIPIENTS + 1);
 	for (unsigned i = 0; i < t->n_recipients; i++) {
 		const struct recipient *r = &t->recipients[i];

@@ -18,11 +18,17 @@
 /* What MAIL says. */
 struct mail_from {
 	char helo[LIMIT_DOMAIN + 3];
+	char local[24];           /* a program of this host, "uid 1000"; "" = an SMTP client */
 	struct address sender;    /* local "" for <> */
 	bool esmtp, smtputf8;
 	uint64_t size;            /* SIZE=, 0 = not said */
 	bool login;               /* the client has authenticated */
 	const struct tls_facts *tls; /* NULL without TLS */
+	const char *login_name;   /* "" without one */
+	enum envelope_body body;
+	enum envelope_ret ret;    /* RET and ENVID, RFC 3461 */
+	char envid[LIMIT_ENVID + 1];
+	char auth[LIMIT_ADDRESS + 1]; /* AUTH=, decoded */
 };
 
 struct transaction {
@@ -33,11 +39,13 @@ struct transaction {
 	uint64_t refusals;        /* recipients refused in this session */
 	uint64_t limit;           /* smallest size limit of the recipients, octets */
 	uint64_t trace_len;       /* octets we wrote before the message */
+	uint64_t skip;            /* of them, those that do not travel: up to Received */
 	struct message message;
 	int tmp;                  /* STATE/tmp, once opened; or -1 */
 	unsigned n_recipients;
 	struct recipient recipients[LIMIT_RECIPIENTS];
 	struct targets targets;
+	struct envelope envelope;  /* of a queue, while it is written */
 	struct resolver *resolver;
 };
 
@@ -45,7 +53,9 @@ void transaction_init(struct transaction *t, const struct keeper_setup *setup,
                       struct resolver *resolver);
 
 enum answer transaction_begin(struct transaction *t, const struct mail_from *from);
-enum answer transaction_add(struct transaction *t, const struct address *to);
+/* notify and orcpt as in struct recipient. */
+enum answer transaction_add(struct transaction *t, const struct address *to,
+                            unsigned notify, const char *orcpt);
 
 /* Makes the message file, trace lines written; t->message.fd is for the session. */
 enum answer transaction_open(struct transaction *t);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/envelope.h"
 #include "base/num.h"
 
 void
@@ -97,6 +98,30 @@ ask_begin(struct ask *k, const struct sender *s, const char *auth)
 	packet_addu(&k->packet, s->size);
 	packet_add(&k->packet, auth);
 	return ask(k);
+}
+
+void
+ask_return(struct ask *k, const char *ret, const char *envid)
+{
+	packet_start(&k->packet, VERB_RETURN);
+	packet_add(&k->packet, ret);
+	packet_add(&k->packet, envid);
+	tell(k);
+}
+
+void
+ask_notify(struct ask *k, unsigned notify, const char *orcpt)
+{
+	char words[32];
+	struct text t;
+
+	text_init(&t, words, sizeof words);
+	if (notify != 0)
+		envelope_notify_text(&t, notify);
+	packet_start(&k->packet, VERB_NOTIFY);
+	packet_add(&k->packet, words);
+	packet_add(&k->packet, orcpt);
+	tell(k);
 }
 
 static void

@@ -37,6 +37,10 @@ enum answer ask_xclient(struct ask *k, const struct ip *ip); /* NULL: as it was 
 /* auth: the value of AUTH=, "" where there was none. */
 enum answer ask_begin(struct ask *k, const struct sender *s, const char *auth);
 
+/* RET and ENVID of the message begun; NOTIFY and ORCPT of the next recipient (RFC 3461). */
+void ask_return(struct ask *k, const char *ret, const char *envid);
+void ask_notify(struct ask *k, unsigned notify, const char *orcpt);
+
 /* On ANSWER_YES *limit is the largest size, in octets, that this message may have. */
 enum answer ask_recipient(struct ask *k, const struct address *a, uint64_t *limit);
 

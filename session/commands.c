@@ -226,6 +226,12 @@ may_start_tls(const struct session *s)
 	return s->setup->may_secure && !(s->have & TLS);
 }
 
+static bool
+is_dsn_on(const struct session *s)
+{
+	return s->setup->dsn;
+}
+
 static const struct keyword {
 	const char *name;
 	void (*add)(const struct session *s, struct text *t);
@@ -239,6 +245,7 @@ static const struct keyword {
 	{ "BINARYMIME", NULL, NULL },          /* RFC 3030 */
 	{ "SMTPUTF8", NULL, NULL },            /* RFC 6531 */
 	{ "LIMITS", add_limits, NULL },        /* RFC 9422 */
+	{ "DSN", NULL, is_dsn_on },            /* RFC 3461 */
 	{ "STARTTLS", NULL, may_start_tls },   /* RFC 3207 */
 	{ "AUTH", sasl_add_mechanisms, sasl_is_offered }, /* RFC 4954 */
 	{ "VRFY", NULL, NULL },                /* RFC 5321 3.5 */
@@ -275,7 +282,8 @@ do_mail(struct session *s, const char *arg)
 {
 	struct sender *from = &s->sender;
 	struct mail_parameters params;
-	const struct reply *wrong = path_read_mail(arg, &from->address, &params);
+	const struct reply *wrong = path_read_mail(arg, s->setup->dsn, &from->address,
+	                                           &params);
 	enum answer a;
 
 	if (wrong != NULL)
@@ -292,6 +300,8 @@ do_mail(struct session *s, const char *arg)
 		return &reply_too_many_messages;
 	if (a != ANSWER_YES)
 		return session_refused(s, a);
+	if (params.ret[0] != '\0' || params.envid[0] != '\0')
+		ask_return(&s->ask, params.ret, params.envid);
 	s->have |= MAIL;
 	s->limit = s->setup->size;
 	return &reply_sender_ok;
@@ -301,12 +311,16 @@ static const struct reply *
 do_rcpt(struct session *s, const char *arg)
 {
 	struct address to;
-	const struct reply *wrong = path_read_rcpt(arg, s->sender.smtputf8, &to);
+	struct rcpt_parameters params;
+	const struct reply *wrong = path_read_rcpt(arg, s->sender.smtputf8, s->setup->dsn, &to,
+	                                           &params);
 	uint64_t limit;
 	enum answer a;
 
 	if (wrong != NULL)
 		return wrong;
+	if (params.notify != 0 || params.orcpt[0] != '\0')
+		ask_notify(&s->ask, params.notify, params.orcpt);
 	a = ask_recipient(&s->ask, &to, &limit);
 	if (a != ANSWER_YES)
 		return session_refused(s, a);

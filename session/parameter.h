@@ -1,0 +1,34 @@
+/* The ESMTP parameters of MAIL and RCPT (RFC 5321 4.1.1.11). Pure. */
+#ifndef SESSION_PARAMETER_H
+#define SESSION_PARAMETER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/envelope.h"
+
+struct reply;
+
+struct mail_parameters {
+	uint64_t size;    /* SIZE=, RFC 1870; 0 = not said */
+	bool smtputf8;    /* RFC 6531 */
+	bool eight_bit;   /* BODY=8BITMIME, RFC 6152 */
+	bool binary;      /* BODY=BINARYMIME, RFC 3030 */
+	char auth[3 * LIMIT_ADDRESS + 1]; /* AUTH=, xtext (RFC 4954 5); "" = not said */
+	const char *ret;  /* RET=, RFC 3461 4.3: "FULL", "HDRS", "" = not said */
+	char envid[LIMIT_ENVID + 1];      /* ENVID=, decoded; "" = not said */
+};
+
+struct rcpt_parameters {
+	unsigned notify;  /* NOTIFY=, RFC 3461 4.1; 0 = not said */
+	char orcpt[LIMIT_ORCPT + 1];      /* ORCPT=, decoded; "" = not said */
+};
+
+/*
+ * "KEYWORD[=VALUE] ..." behind a path, or nothing. NULL when read, else the reply that
+ * says what is wrong. dsn: RFC 3461 is offered; else its keywords are unknown.
+ */
+const struct reply *parameter_read_mail(const char *s, bool dsn, struct mail_parameters *m);
+const struct reply *parameter_read_rcpt(const char *s, bool dsn, struct rcpt_parameters *r);
+
+#endif
