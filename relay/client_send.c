@@ -1,0 +1,303 @@
+/*
+ * See client_send.h. Without PIPELINING each command is followed by a wait for its reply.
+ * A message is only finished while the runner lives: nobody else could note what became
+ * of it.
+ */
+#include "relay/client_send.h"
+
+#include <string.h>
+
+#include "relay/client_params.h"
+#include "relay/client_transaction.h"
+
+/* Notes that a command has been written; waits where it has to. */
+static bool
+note(struct transaction *t, enum command what, unsigned to)
+{
+	t->said[t->n_said].what = what;
+	t->said[t->n_said].to = to;
+	t->n_said++;
+	return (t->n_said < LIMIT_PIPELINE && transaction_offers(t, EXT_PIPELINING)) ||
+	       transaction_settle(t);
+}
+
+static bool
+say(struct transaction *t, enum command what, unsigned to, const char *line)
+{
+	client_deadline(&t->c->io, t->c->reply_seconds);
+	client_puts(&t->c->io, line);
+	client_puts(&t->c->io, "\r\n");
+	return note(t, what, to);
+}
+
+/* MAIL and the recipients, as many as one transaction may have. */
+static bool
+say_envelope(struct transaction *t)
+{
+	char buf[CLIENT_LINE];
+	struct text line;
+	uint64_t most = t->c->offer.rcpt_max > 0 ? t->c->offer.rcpt_max : LIMIT_HOP_RECIPIENTS;
+
+	if (t->c->needs_reset && !say(t, SAID_RSET, 0, "RSET"))
+		return false;
+	text_init(&line, buf, sizeof buf);
+	client_add_mail(&line, t->c, t->m, t->content);
+	if (!say(t, SAID_MAIL, 0, buf) || t->failed)
+		return is_transaction_alive(t);
+	for (t->end = t->first; t->end < t->m->n && t->tried < most; t->end++) {
+		if (t->m->to[t->end].state != TO_WAITS)
+			continue;
+		t->tried++;
+		text_init(&line, buf, sizeof buf);
+		client_add_rcpt(&line, t->c, &t->m->to[t->end]);
+		if (!say(t, SAID_RCPT, t->end, buf) || t->failed)
+			return is_transaction_alive(t);
+	}
+	return true;
+}
+
+static bool
+put_data(void *arg, const char *s, size_t len)
+{
+	struct client *c = arg;
+
+	if (c->io.held + len > sizeof c->io.output)
+		client_deadline(&c->io, c->reply_seconds); /* for the block that goes out */
+	client_put(&c->io, s, len);
+	return c->io.trouble == CLIENT_FINE;
+}
+
+/* Trouble while the message was going out: the peer's own words, if it has left any. */
+static void
+lose_in_message(struct transaction *t)
+{
+	struct client_reply r;
+	struct client_verdict v;
+
+	if (t->content->file.failed) {
+		client_verdict_local(&v, "4.3.0", "the message can't be read", "");
+		transaction_lose(t, &v);
+		return;
+	}
+	if (t->c->io.trouble != CLIENT_ABANDONED && client_reply_read(&t->c->io, &r, NULL, NULL)) {
+		client_verdict_reply(&v, &r, false);
+		transaction_lose(t, &v);
+	}
+	transaction_lose_by_trouble(t, "the message");
+}
+
+/* After a 354: the message, or where nobody was taken nothing, and the final dot. */
+static void
+send_data(struct transaction *t)
+{
+	struct client *c = t->c;
+
+	client_deadline(&c->io, c->reply_seconds);
+	if (t->taken > 0 && !content_write(t->content, true, put_data, c)) {
+		lose_in_message(t);
+		return;
+	}
+	/* An answer before the end is a refusal, or comes from something that is no server. */
+	if (client_has_input(&c->io) || c->io.trouble != CLIENT_FINE) {
+		lose_in_message(t);
+		return;
+	}
+	if (client_is_abandoned(&c->io))
+		return;
+	if (t->taken > 0) {
+		(void)say(t, SAID_LAST, 0, ".");
+	} else {
+		/* RFC 2920 3.1: the peer wants a message although all were refused. */
+		(void)say(t, SAID_CHUNK, 0, ".");
+	}
+	if (t->n_said > 0)
+		(void)transaction_settle(t);
+}
+
+static bool
+put_chunk(struct transaction *t, bool last)
+{
+	char buf[64];
+	struct text line;
+
+	if (last && client_is_abandoned(&t->c->io))
+		return false;
+	text_init(&line, buf, sizeof buf);
+	text_add(&line, "BDAT ");
+	text_addu(&line, t->n_chunk);
+	text_add(&line, last ? " LAST\r\n" : "\r\n");
+	(void)put_data(t->c, buf, line.len);
+	(void)put_data(t->c, t->chunk, t->n_chunk);
+	t->n_chunk = 0;
+	return note(t, last ? SAID_LAST : SAID_CHUNK, 0) && !t->failed;
+}
+
+static bool
+add_to_chunk(void *arg, const char *s, size_t len)
+{
+	struct transaction *t = arg;
+
+	while (len > 0) {
+		size_t room = sizeof t->chunk - t->n_chunk;
+		size_t n = len < room ? len : room;
+
+		/* One octet at least is left for the chunk that says LAST. */
+		if (room == 0) {
+			if (!put_chunk(t, false))
+				return false;
+			continue;
+		}
+		memcpy(t->chunk + t->n_chunk, s, n);
+		t->n_chunk += n;
+		s += n;
+		len -= n;
+	}
+	return true;
+}
+
+/* RFC 3030: the message in chunks; a reply to each, waited for as pipelining allows. */
+static void
+send_chunks(struct transaction *t)
+{
+	t->n_chunk = 0;
+	t->c->needs_reset = true;
+	if (!content_write(t->content, false, add_to_chunk, t)) {
+		if (t->content->file.failed) {
+			lose_in_message(t);
+			return;
+		}
+		if (is_transaction_alive(t) && t->n_said > 0)
+			(void)transaction_settle(t);
+		if (t->failed)
+			transaction_report(t, &t->verdict, true);
+		return;
+	}
+	if (put_chunk(t, true) && t->n_said > 0)
+		(void)transaction_settle(t);
+	if (t->failed)
+		transaction_report(t, &t->verdict, true);
+}
+
+/* Whether the message may go out before it is known that somebody was taken. */
+static bool
+is_one_flight(struct transaction *t, bool chunks)
+{
+	return chunks && transaction_offers(t, EXT_PIPELINING) && !t->c->lmtp &&
+	       t->content->size <= LIMIT_CHUNK;
+}
+
+static void
+run_transaction(struct transaction *t)
+{
+	bool chunks = transaction_offers(t, EXT_CHUNKING);
+
+	t->n_said = t->tried = t->taken = 0;
+	t->mail_taken = t->go = t->failed = false;
+	t->c->transactions++;
+	if (!say_envelope(t))
+		return;
+	if (is_one_flight(t, chunks)) {
+		send_chunks(t);
+	} else if (chunks) {
+		if ((t->n_said == 0 || transaction_settle(t)) && t->taken > 0)
+			send_chunks(t);
+	} else {
+		if (transaction_offers(t, EXT_PIPELINING) ? !t->failed : t->taken > 0)
+			(void)(say(t, SAID_DATA, 0, "DATA") && (t->n_said == 0 || transaction_settle(t)));
+		if (is_transaction_alive(t) && t->go)
+			send_data(t);
+	}
+	if (!is_transaction_alive(t))
+		return;
+	if (!t->mail_taken && t->failed)
+		transaction_report(t, &t->verdict, false);
+	else if (t->failed)
+		transaction_report(t, &t->verdict, true);
+}
+
+/* What can be said without asking the peer. True: there is nothing left to do. */
+static bool
+is_hopeless(struct transaction *t)
+{
+	/* RFC 6531 3.1 (8): who offers SMTPUTF8 takes 8bit. */
+	bool eight = transaction_offers(t, EXT_8BITMIME | (t->m->utf8 ? EXT_SMTPUTF8 : 0));
+	enum content_level level = eight ? CONTENT_8BIT : CONTENT_7BIT;
+	bool binary = transaction_offers(t, EXT_BINARYMIME) && transaction_offers(t, EXT_CHUNKING);
+	enum content_fit fit;
+
+	if (t->m->require_tls && !(t->c->tls && transaction_offers(t, EXT_REQUIRETLS))) {
+		transaction_reject(t, "5.7.30", "the next hop does not offer REQUIRETLS", "");
+	} else if (t->m->utf8 && !transaction_offers(t, EXT_SMTPUTF8)) {
+		transaction_reject(t, "5.6.7", "the next hop does not offer SMTPUTF8", "");
+	} else if (!content_open(t->content, t->m->fd, t->m->skip, t->m->size,
+	                         t->m->body == BODY_BINARYMIME)) {
+		transaction_reject(t, "4.3.0", "the message can't be read", "");
+	} else if ((fit = content_fit(t->content, binary, level)) != CONTENT_FITS) {
+		if (fit == CONTENT_NEVER)
+			transaction_reject(t, "5.6.3", "no conversion for the next hop: ",
+			                   t->content->plan.why);
+		else
+			transaction_reject(t, "4.3.0", "the message can't be read", "");
+	} else if (t->c->offer.size > 0 && t->content->size > t->c->offer.size) {
+		transaction_reject(t, "5.3.4", "the message is larger than the next hop takes", "");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Nobody has asked for what is there to be read: a farewell, or the two are out of step. */
+static bool
+is_out_of_step(struct transaction *t, struct client *c)
+{
+	struct client_reply r;
+	struct client_verdict v;
+
+	if (!client_has_input(&c->io) && c->io.trouble == CLIENT_FINE)
+		return false;
+	client_deadline(&c->io, c->reply_seconds);
+	if (client_reply_read(&c->io, &r, NULL, NULL) && r.code == 421) {
+		client_verdict_reply(&v, &r, false);
+		transaction_lose(t, &v);
+		return true;
+	}
+	if (c->io.trouble == CLIENT_FINE)
+		c->io.trouble = CLIENT_BABBLE;
+	transaction_lose_by_trouble(t, "MAIL");
+	return true;
+}
+
+void
+client_send(struct client *c, struct client_message *m, client_report *how, void *arg)
+{
+	static struct transaction transaction; /* one at a time; too large for a stack */
+	static struct content content;
+	struct transaction *t = &transaction;
+
+	t->c = c;
+	t->m = m;
+	t->content = &content;
+	t->report = how;
+	t->arg = arg;
+	t->end = 0;
+	if (is_hopeless(t) || is_out_of_step(t, c))
+		return;
+	for (;;) {
+		for (t->first = 0; t->first < m->n && m->to[t->first].state == TO_DONE; t->first++)
+			;
+		if (t->first == m->n || !is_transaction_alive(t))
+			break;
+		if (c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max) {
+			transaction_reject(t, "4.5.3",
+			                   "the next hop takes no more on this connection", "");
+			break;
+		}
+		run_transaction(t);
+	}
+	transaction_reject(t, "4.4.2", "the connection was given up", "");
+	if (c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max &&
+	    is_transaction_alive(t)) {
+		client_quit(c);
+		c->unusable = true;
+	}
+}

@@ -1,0 +1,48 @@
+/*
+ * One message to its recipients over a connection that client.h has made ready: one or
+ * more transactions (RFC 5321 3.3), pipelined (RFC 2920) and in chunks (RFC 3030) where
+ * the peer offers that.
+ */
+#ifndef RELAY_CLIENT_SEND_H
+#define RELAY_CLIENT_SEND_H
+
+#include "base/address.h"
+#include "base/envelope.h"
+#include "relay/client.h"
+#include "relay/content.h"
+
+struct client_to {
+	struct address address;
+	unsigned notify;
+	char orcpt[LIMIT_ORCPT + 1];
+	enum client_to_state {
+		TO_WAITS,
+		TO_TAKEN,  /* the peer said yes to RCPT */
+		TO_DONE,   /* reported */
+	} state;
+};
+
+struct client_message {
+	int fd;                       /* for pread(2) */
+	uint64_t skip, size;
+	enum envelope_body body;
+	bool utf8, require_tls;
+	enum envelope_ret ret;
+	char envid[LIMIT_ENVID + 1];
+	char auth[LIMIT_ADDRESS + 1];
+	struct address sender;
+	unsigned n;
+	struct client_to to[LIMIT_RECIPIENTS];
+};
+
+/* What became of recipient i. Called once for each, as soon as it is known. */
+typedef void client_report(void *arg, unsigned i, const struct client_verdict *v);
+
+/*
+ * Sends m. Afterwards each recipient has been reported, but where io's trouble is
+ * CLIENT_ABANDONED; and c->unusable tells whether the connection is good for another.
+ */
+void client_send(struct client *c, struct client_message *m, client_report *report,
+                 void *arg);
+
+#endif
