@@ -34,6 +34,11 @@
 #define LIMIT_FORWARD_TARGETS 500
 /* Days for which a bounce to a rewritten sender is taken; queues give up sooner. */
 #define LIMIT_SRS_DAYS 21
+/*
+ * Recipients of a message that its Delivered-To lines are compared with: a message that
+ * loops has one. For more there is the count of Received lines.
+ */
+#define LIMIT_LOOP 16
 /* Octets of one forward file. */
 #define LIMIT_FORWARD_FILE (128 * 1024)
 /* One packet between session and keeper (DESIGN.md, the boundary). */

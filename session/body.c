@@ -59,6 +59,8 @@ open_body(struct session *s, enum stream_mode mode)
 
 	stream_init(&s->body.stream, mode);
 	hops_init(&s->body.hops);
+	s->body.hops.known = s->known;
+	s->body.hops.n_known = s->recipients < LIMIT_LOOP ? s->recipients : LIMIT_LOOP;
 	fixup_init(&s->body.fixup, s->body.id, s->setup->conf->hostname, write_all, s);
 	s->body.failed = a == ANSWER_YES ? NULL : session_refused(s, a);
 	if (a != ANSWER_YES)
@@ -80,6 +82,8 @@ store(struct session *s, const char *buf, size_t len)
 		fail(s, &reply_too_big, EVENT_TOO_BIG);
 	else if (b->hops.received > s->setup->conf->received)
 		fail(s, &reply_hops, EVENT_HOPS);
+	else if (b->hops.again)
+		fail(s, &reply_again, EVENT_HOPS);
 	else if (is_submission(s->setup->service))
 		fixup_feed(&b->fixup, buf, len);
 	else

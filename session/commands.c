@@ -307,6 +307,19 @@ do_mail(struct session *s, const char *arg)
 	return &reply_sender_ok;
 }
 
+static void
+remember(struct session *s, const struct address *to)
+{
+	char address[LIMIT_ADDRESS + 1];
+	struct text t;
+
+	if (s->recipients >= LIMIT_LOOP)
+		return;
+	text_init(&t, address, sizeof address);
+	address_text(&t, to);
+	s->known[s->recipients] = hops_hash(address);
+}
+
 static const struct reply *
 do_rcpt(struct session *s, const char *arg)
 {
@@ -324,6 +337,7 @@ do_rcpt(struct session *s, const char *arg)
 	a = ask_recipient(&s->ask, &to, &limit);
 	if (a != ANSWER_YES)
 		return session_refused(s, a);
+	remember(s, &to);
 	s->recipients++;
 	s->have |= RCPT;
 	if (limit < s->limit)

@@ -90,6 +90,8 @@ const struct reply reply_too_big = { 552, "5.3.4", "message too big" };
 const struct reply reply_never_fits = { 552, "5.2.2", "message larger than the mailbox" };
 const struct reply reply_loop = { 554, "5.4.6", "forwarding loop" };
 const struct reply reply_hops = { 554, "5.4.6", "too many Received lines, a mail loop" };
+const struct reply reply_again = { 554, "5.4.6",
+	"a Delivered-To line names this recipient already, a mail loop" };
 const struct reply reply_bare_newline = { 550, "5.6.11",
 	"bare CR or LF in the message, lines end in CRLF" };
 const struct reply reply_needs_smtputf8 = { 553, "5.6.7",

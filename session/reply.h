@@ -30,7 +30,7 @@ extern const struct reply reply_unknown_command, reply_line_too_long, reply_bare
 	reply_early_talker;
 
 extern const struct reply reply_no_user, reply_no_domain, reply_need_auth, reply_relay_denied,
-	reply_denied, reply_too_big, reply_never_fits, reply_loop, reply_hops,
+	reply_denied, reply_too_big, reply_never_fits, reply_loop, reply_hops, reply_again,
 	reply_bare_newline, reply_needs_smtputf8;
 
 extern const struct reply reply_go_secure, reply_no_tls, reply_no_starttls, reply_secured,

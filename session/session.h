@@ -69,6 +69,7 @@ struct session {
 	char helo[LIMIT_DOMAIN + 3];
 	char xclient_helo[LIMIT_DOMAIN + 3]; /* what XCLIENT says goes into headers */
 	struct sender sender;
+	uint64_t known[LIMIT_LOOP]; /* hops_hash() of the first recipients */
 	struct body body;
 	char detail[LIMIT_REPLY]; /* what a handler adds to its reply's text */
 	struct io io;

@@ -34,6 +34,46 @@ count(const char *s, size_t len, size_t piece)
 	return h.received;
 }
 
+/* A Delivered-To line that names bob@here.test or the second, in every cutting. */
+static const struct {
+	const char *what, *message;
+	bool want;
+} loops[] = {
+	{ "his own", "Delivered-To: bob@here.test\n", true },
+	{ "the second recipient", "Delivered-To: al@here.test\n\n", true },
+	{ "case and blanks do not matter", "delivered-to:\tBOB@here.TEST \r\n\r\n", true },
+	{ "behind others", "From: x\nDelivered-To: y@here.test\nDelivered-To: bob@here.test\n", true },
+	{ "somebody else's", "Delivered-To: rob@here.test\nReceived: bob@here.test\n", false },
+	{ "more than the address", "Delivered-To: bob@here.test.example\n", false },
+	{ "in the body", "From: x\n\nDelivered-To: bob@here.test\n", false },
+	{ "another field", "X-Delivered-To: bob@here.test\nDelivered: bob@here.test\n", false },
+	{ "no line end", "Delivered-To: bob@here.test", false },
+};
+
+static void
+test_loops(void)
+{
+	uint64_t known[2] = { hops_hash("bob@here.test"), hops_hash("al@here.test") };
+
+	for (size_t i = 0; i < LENGTH(loops); i++) {
+		size_t len = strlen(loops[i].message);
+		bool same = true;
+
+		for (size_t piece = 1; piece <= len; piece++) {
+			struct hops h;
+
+			hops_init(&h);
+			h.known = known;
+			h.n_known = 2;
+			for (size_t at = 0; at < len; at += piece)
+				hops_feed(&h, loops[i].message + at,
+				          len - at < piece ? len - at : piece);
+			same &= h.again == loops[i].want;
+		}
+		TEST(same, "Delivered-To, %s", loops[i].what);
+	}
+}
+
 int
 main(void)
 {
@@ -41,6 +81,7 @@ main(void)
 	struct hops h;
 	int n = 0;
 
+	test_loops();
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		size_t len = strlen(rows[i].message);
 		bool same = true;
