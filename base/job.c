@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,46 +29,88 @@ parse_service(const char *s, enum service *service)
 	return false;
 }
 
+/*
+ * A job as it travels: both ends are this program. No text, since making and reading
+ * some would touch more pages of a fresh session than all the rest of this.
+ */
+struct wire {
+	enum service service;
+	struct ip client;
+	char session_id[LIMIT_ID + 1];
+};
+
+/* Room for the two descriptors, aligned as CMSG_* want it. */
+union control {
+	struct cmsghdr header;
+	char space[CMSG_SPACE(2 * sizeof(int))];
+};
+
 int
 job_send(int sock, const struct job *j)
 {
-	static struct packet p; /* 4 KiB that no stack needs to hold */
-	char client[64];
-	struct text t;
-	int r;
+	struct wire w;
+	union control control;
+	struct iovec iov = { &w, sizeof w };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control.space, .msg_controllen = sizeof control.space };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	ssize_t n;
 
-	text_init(&t, client, sizeof client);
-	if (j->client.known)
-		ip_text(&t, &j->client);
-	packet_start(&p, (char)j->service);
-	packet_add(&p, client);
-	packet_add(&p, j->session_id);
-	r = packet_send_pair(sock, &p, j->boundary, j->conn);
-	explicit_bzero(p.buf, p.len); /* the next fork inherits it */
-	return r;
+	memset(&w, 0, sizeof w); /* the gaps between the members, too */
+	w.service = j->service;
+	w.client = j->client;
+	memcpy(w.session_id, j->session_id, sizeof w.session_id);
+	memset(&control, 0, sizeof control);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(2 * sizeof(int));
+	memcpy(CMSG_DATA(c), (int[]){ j->boundary, j->conn }, 2 * sizeof(int));
+	do
+		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	return n == -1 ? -1 : 0;
+}
+
+/* What came beside it; the rest of fd[] stays -1. */
+static void
+take_fds(struct msghdr *msg, int fd[2])
+{
+	fd[0] = fd[1] = -1;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			memcpy(fd, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 }
 
 int
 job_recv(int sock, struct job *j)
 {
-	/* What a job fills of it is one page; so a session touches no second one. */
-	static struct packet p __attribute__((aligned(4096)));
-	int r = packet_recv(sock, &p);
+	struct wire w;
+	union control control;
+	struct iovec iov = { &w, sizeof w };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+		/* CMSG_SPACE might have room for one more descriptor. */
+		.msg_control = control.space, .msg_controllen = CMSG_LEN(2 * sizeof(int)) };
+	int fd[2];
+	ssize_t n;
 
-	if (r != 1)
-		return r;
-	memset(&j->client, 0, sizeof j->client);
-	if (p.n != 2 || p.fd[0] == -1 || p.fd[1] == -1 ||
-	    (p.field[0][0] != '\0' && !parse_ip(p.field[0], &j->client)) ||
-	    !text_copy(j->session_id, sizeof j->session_id, p.field[1])) {
-		packet_close_fds(&p);
+	do
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return -1;
+	take_fds(&msg, fd);
+	if (n == 0 && fd[0] == -1)
+		return 0;
+	if (n != sizeof w || fd[1] == -1 || msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+		for (int i = 0; i < 2; i++)
+			if (fd[i] != -1)
+				(void)close(fd[i]); /* unwanted; an error changes nothing */
 		errno = EBADMSG;
 		return -1;
 	}
-	explicit_bzero(p.buf, p.len); /* the next client is another one */
-	j->service = (enum service)(unsigned char)p.letter;
-	j->boundary = p.fd[0];
-	j->conn = p.fd[1];
+	*j = (struct job){ .service = w.service, .client = w.client,
+		.boundary = fd[0], .conn = fd[1] };
+	memcpy(j->session_id, w.session_id, sizeof j->session_id - 1);
 	return 1;
 }
 
