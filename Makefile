@@ -33,6 +33,8 @@ else
 SANITIZE =
 # DESIGN.md 1.5: smtpd starts once per connection, and a static start is cheapest.
 STATIC = -static
+# What a session needs lies together; the linker that has no INSERT does without.
+ORDER = -Wl,-T,smtpd.ld
 # tls starts rarely and reads strangers' octets: another layout at each start. Without the
 # static library it is linked as usual. (libcrypto's resolver, which is never called, makes
 # the linker warn.)
@@ -76,8 +78,8 @@ help:
 	@echo 'make uninstall  removes what install put there; configuration and mail stay'
 	@echo 'make clean'
 
-$(BUILD)/smtpd: $(call objects,smtpd.c $(FRONT) $(SESSION) $(KEEPER) $(BASE))
-	$(CC) $(ALL_LDFLAGS) $(STATIC) -o $@ $^ $(SMTPD_LIBS)
+$(BUILD)/smtpd: $(call objects,smtpd.c $(FRONT) $(SESSION) $(KEEPER) $(BASE)) smtpd.ld
+	$(CC) $(ALL_LDFLAGS) $(STATIC) $(ORDER) -o $@ $(filter %.o,$^) $(SMTPD_LIBS)
 
 $(BUILD)/postern: $(call objects,postern.c $(ADMIN) $(AUTH) $(KEEPER) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(POSTERN_LIBS)

@@ -144,18 +144,26 @@ become_keeper_user(struct user u)
 	return false;
 }
 
-/* DATABYTES as in qmail-smtpd: overrides the configured size, 0 = no limit. */
+/*
+ * DATABYTES as in qmail-smtpd: overrides the configured size, 0 = no limit. Asked once:
+ * a session that the nursery forked has no environment.
+ */
 static uint64_t
 find_size(void)
 {
-	const char *s = getenv("DATABYTES");
-	uint64_t n;
+	static uint64_t size;
+	const char *s;
 
+	if (size > 0)
+		return size;
+	s = getenv("DATABYTES");
 	if (s == NULL)
-		return conf.size;
-	if (!parse_u64(s, LIMIT_MESSAGE, &n))
+		size = conf.size;
+	else if (!parse_u64(s, LIMIT_MESSAGE, &size))
 		die_starting("DATABYTES in the environment: expected a number", 0);
-	return n == 0 ? LIMIT_MESSAGE : n;
+	if (size == 0)
+		size = LIMIT_MESSAGE;
+	return size;
 }
 
 /* TLS takes a whole connection: no pair of pipes. */
@@ -378,7 +386,7 @@ run_session(void)
 	struct session_setup setup = { 0 };
 	struct job j;
 
-	session_confine_rest(NURSERY_CONTROL);
+	(void)close(NURSERY_CONTROL); /* open: cannot fail */
 	for (uint64_t left = conf.session_reuse; left > 0; left--) {
 		if (job_recv(NURSERY_QUEUE, &j) != 1)
 			return;

@@ -11,6 +11,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -181,36 +182,80 @@ sandbox_landlock_dir(int dir)
 #define KILL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
 #define X32_BIT 0x40000000U
 
+/* What a session may do; the rest depends on whose filter it is. */
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZER_CALLS ALLOW(sigaltstack), /* what its runtime asks before _exit() */
+#else
+#define SANITIZER_CALLS
+#endif
+#define SESSION_CALLS \
+	LOAD(arch), \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0), \
+	KILL, \
+	LOAD(nr), \
+	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1), \
+	KILL, \
+	ALLOW(read), \
+	ALLOW(write), \
+	ALLOW(ppoll), \
+	ALLOW(sendmsg), \
+	ALLOW(recvmsg), \
+	ALLOW(close), \
+	ALLOW(writev), \
+	ALLOW(shutdown), \
+	ALLOW(clock_gettime), \
+	ALLOW(restart_syscall), \
+	ALLOW(rt_sigreturn), \
+	ALLOW(exit_group), \
+	SANITIZER_CALLS
+
+static int
+install(struct sock_filter *filter, size_t n)
+{
+	struct sock_fprog prog = { (unsigned short)n, filter };
+
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
+}
+
 int
 sandbox_seccomp_session(void)
 {
-	static struct sock_filter filter[] = {
-		LOAD(arch),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
-		KILL,
-		LOAD(nr),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
-		KILL,
-		ALLOW(read),
-		ALLOW(write),
-		ALLOW(ppoll),
-		ALLOW(sendmsg),
-		ALLOW(recvmsg),
-		ALLOW(close),
-		ALLOW(writev),
-		ALLOW(shutdown),
-		ALLOW(clock_gettime),
-		ALLOW(restart_syscall),
-		ALLOW(rt_sigreturn),
-		ALLOW(exit_group),
-#ifdef __SANITIZE_ADDRESS__
-		ALLOW(sigaltstack), /* what its runtime asks before every _exit() */
-#endif
-		KILL,
-	};
-	struct sock_fprog prog = { sizeof filter / sizeof filter[0], filter };
+	static struct sock_filter filter[] = { SESSION_CALLS KILL };
 
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
+	return install(filter, sizeof filter / sizeof filter[0]);
+}
+
+/* Half of an argument, as the machine's order of octets has it, is just this. */
+#define ARG(n, half) (offsetof(struct seccomp_data, args[n]) + 4 * (half))
+#define MATCH(n, half, value) \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(n, half)), \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 1, 0), \
+	KILL
+
+int
+sandbox_seccomp_nursery(struct sandbox_gate *gate)
+{
+	static const struct sock_filter filter[] = {
+		SESSION_CALLS
+		ALLOW(wait4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
+		KILL,
+		MATCH(0, 0, SIGCHLD), MATCH(0, 1, 0),
+		MATCH(2, 0, 0), MATCH(2, 1, 0),
+		MATCH(3, 0, 0), MATCH(3, 1, 0),
+		MATCH(4, 0, 0), MATCH(4, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	size_t n = sizeof filter / sizeof filter[0];
+	const volatile uint32_t *from = (const volatile uint32_t *)gate->secret;
+	struct sock_filter *own = (struct sock_filter *)gate->room;
+
+	_Static_assert(sizeof filter <= sizeof gate->room, "gate->room is too small");
+	memcpy(own, filter, sizeof filter);
+	/* Through one register at a time (volatile): no vector register keeps a copy. */
+	for (size_t i = 0; i < 6; i++)
+		*(volatile uint32_t *)&own[n - 1 - 3 * (6 - i) + 1].k = from[i];
+	return install(own, n);
 }
 
 /* Calls with an argument that must not have these bits (its lower half suffices). */

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Landlock's ABI version of the running kernel; 0 where it is missing or off. */
@@ -44,6 +45,19 @@ int sandbox_seccomp_session(void);
  */
 #define SANDBOX_CALLS 60
 int sandbox_seccomp_only(const int *calls, unsigned n);
+
+/* What lets clone() through the nursery's filter, and room for that filter. */
+struct sandbox_gate {
+	uint64_t secret[3];
+	char room[1024];
+};
+
+/*
+ * The same filter for the sessions' ancestor, which they inherit; it also allows wait4,
+ * and a clone() for SIGCHLD whose third to fifth argument, which mean nothing then, are
+ * gate->secret. The secret is left nowhere but in *gate.
+ */
+int sandbox_seccomp_nursery(struct sandbox_gate *gate);
 
 /* Effective capability to change uid (capabilities(7)): uid 0 or ambient. */
 bool sandbox_is_privileged(void);

@@ -448,10 +448,12 @@ on_nursery(struct front *f)
 		order_spares(f);
 		count_death(f, sig);
 		return;
+	case 2:
+		break;
 	default:
+		log_error("the nursery is gone, starting another", 0);
 		break;
 	}
-	log_error("the nursery is gone, starting another", 0);
 	if (start_nursery(f) == -1)
 		die_temp("start the nursery", errno);
 }

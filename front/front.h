@@ -31,11 +31,14 @@ struct front_setup {
 	char **argv;                     /* to start afresh after a few deaths */
 	/*
 	 * Turns the caller into the ancestor of all sessions: unprivileged, and
-	 * confined as far as a process that forks can be. Open are fd 2 (the log),
+	 * confined, but for the filter that spawn.h installs. Open are fd 2 (the log),
 	 * NURSERY_QUEUE and NURSERY_CONTROL; the rest is to be closed.
 	 */
 	void (*become_nursery)(void);
-	/* One session process: takes jobs from NURSERY_QUEUE until it is used up. */
+	/*
+	 * One session process: closes NURSERY_CONTROL, takes jobs from NURSERY_QUEUE until
+	 * it is used up. Its filter it has inherited (spawn.h); an environment it has not.
+	 */
 	void (*run_session)(void);
 	/* One keeper: takes jobs from the socket, says FRONT_DONE after each. */
 	void (*run_keeper)(int control);

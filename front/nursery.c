@@ -5,14 +5,17 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/packet.h"
+#include "front/spawn.h"
 
 #define BUSY_MS 20
 #define RETRY_MS 100
@@ -20,6 +23,7 @@
 #define ORDER 'o' /* front to nursery: a number of sessions */
 #define READY 'y' /* nursery to front: it has come to life */
 #define DIED 'x'  /* a session died abnormally */
+#define OLD 'a'   /* it has used much of the time it may; another is to take over */
 #define SHORT 'f' /* no session can be forked for now, and why: a number of errno */
 
 static void
@@ -31,7 +35,7 @@ on_child(int sig)
 static void
 report(char letter, int number)
 {
-	static struct packet p;
+	struct packet p;
 
 	packet_start(&p, letter);
 	packet_addu(&p, (uint64_t)number);
@@ -49,63 +53,66 @@ reap(void)
 			report(DIED, status);
 }
 
-/* The child inherits handler and mask of SIGCHLD, which it will never get. */
-static int
-fork_session(const struct front_setup *setup)
-{
-	/* Without fork handlers, of which a program without threads needs none. */
-	pid_t pid = _Fork();
-
-	if (pid == 0) {
-		setup->run_session();
-		_exit(0);
-	}
-	return pid == -1 ? -1 : 0;
-}
-
 /* What stays owed when memory or processes are short is tried again; told once. */
 static void
-fork_sessions(const struct front_setup *setup, uint64_t *owed)
+fork_sessions(const struct front_setup *setup, uint64_t *owed, bool *is_short)
 {
-	static bool is_short;
-
 	while (*owed > 0) {
-		if (fork_session(setup) == -1) {
-			if (!is_short)
+		if (spawn_session(setup->run_session) == -1) {
+			if (!*is_short)
 				report(SHORT, errno);
-			is_short = true;
+			*is_short = true;
 			return;
 		}
-		is_short = false;
+		*is_short = false;
 		--*owed;
 	}
 }
 
-/*
- * Ended sessions are reaped at once when there is little to do, and in batches, after
- * an order or BUSY_MS, when there is much.
- */
+/* Its own time counts like a session's, since they inherit the limit. */
 static void
-serve(const struct front_setup *setup)
+tell_age(bool *told)
 {
-	struct pollfd p = { NURSERY_CONTROL, POLLIN, 0 };
-	struct sigaction on = { .sa_handler = on_child };
-	static struct packet packet; /* not on the stack, which every child copies */
-	static const struct timespec soon = { 0, BUSY_MS * 1000000 };
-	static const struct timespec retry = { 0, RETRY_MS * 1000000 };
-	sigset_t child, none;
-	uint64_t n, owed = 0;
-	bool busy = false;
+	if (*told || clock_cpu_seconds() < LIMIT_SESSION_CPU / 2)
+		return;
+	report(OLD, 0);
+	*told = true;
+}
 
-	(void)sigemptyset(&none);
+/* SIGCHLD only while ppoll waits. A stop is the front's to give: by the control socket. */
+static void
+set_signals(void)
+{
+	struct sigaction on = { .sa_handler = on_child };
+	sigset_t child;
+
+	/* Valid signals and sets: these cannot fail. */
 	(void)sigemptyset(&child);
 	(void)sigaddset(&child, SIGCHLD);
 	(void)sigprocmask(SIG_SETMASK, &child, NULL);
 	(void)sigaction(SIGCHLD, &on, NULL);
-	/* A stop is the front's to give: it closes the control socket. */
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
+}
+
+/*
+ * Ended sessions are reaped at once when there is little to do, and in batches, after
+ * an order or BUSY_MS, when there is much. Nothing static is written here: a session's
+ * fork would make it a page copied.
+ */
+static void
+serve(const struct front_setup *setup)
+{
+	static const struct timespec soon = { 0, BUSY_MS * 1000000 };
+	static const struct timespec retry = { 0, RETRY_MS * 1000000 };
+	struct pollfd p = { NURSERY_CONTROL, POLLIN, 0 };
+	struct packet packet;
+	sigset_t none;
+	uint64_t n, owed = 0;
+	bool busy = false, is_short = false, is_old = false;
+
+	(void)sigemptyset(&none); /* cannot fail */
 	report(READY, 0);
 	for (;;) {
 		int ready = ppoll(&p, 1, busy ? &soon : owed > 0 ? &retry : NULL,
@@ -118,9 +125,21 @@ serve(const struct front_setup *setup)
 			    packet.n != 1 || !parse_u64(packet.field[0], LIMIT_CONNECTIONS, &n))
 				return;
 			owed += n;
+			tell_age(&is_old);
 		}
-		fork_sessions(setup, &owed);
+		fork_sessions(setup, &owed, &is_short);
 	}
+}
+
+static noreturn void
+be_nursery(const struct front_setup *setup)
+{
+	setup->become_nursery();
+	set_signals();
+	if (spawn_lock() == -1)
+		_exit(111);
+	serve(setup);
+	_exit(0);
 }
 
 /* True when its first word says that it lives. */
@@ -164,9 +183,7 @@ nursery_start(struct nursery *n, const struct front_setup *setup)
 		    dup2(high, NURSERY_CONTROL) == -1)
 			die_temp("start the nursery", errno);
 		log_reopen();
-		setup->become_nursery();
-		serve(setup);
-		_exit(0);
+		be_nursery(setup);
 	}
 	(void)close(control[1]);
 	(void)close(queue[1]);
@@ -214,6 +231,8 @@ nursery_hear(struct nursery *n, int *sig)
 		log_error("fork a session", (int)status);
 		return 0;
 	}
+	if (p.letter == OLD)
+		return 2;
 	if (p.letter != DIED)
 		return -1;
 	*sig = WIFSIGNALED((int)status) ? WTERMSIG((int)status) : 0;

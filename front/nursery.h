@@ -27,7 +27,8 @@ int nursery_order(struct nursery *n, unsigned sessions);
 
 /*
  * Reads one report of the nursery. 1: a session died otherwise than by ending,
- * which has been logged, by signal *sig or 0; 0: there is none; -1: the nursery is gone.
+ * which has been logged, by signal *sig or 0; 2: it is time for another nursery, which
+ * this one waits for; 0: there is none; -1: the nursery is gone.
  */
 int nursery_hear(struct nursery *n, int *sig);
 

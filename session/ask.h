@@ -16,9 +16,9 @@
 #define ANSWER_GONE ((enum answer)0)
 
 struct ask {
+	struct packet packet; /* the question, then its answer */
 	int fd;               /* the boundary; reads on it have a deadline (SO_RCVTIMEO) */
 	bool gone;
-	struct packet packet; /* the question, then its answer */
 };
 
 void ask_init(struct ask *k, int fd);

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -106,30 +105,7 @@ session_confine_ancestor(const struct session_setup *setup, const char *jail, in
 	close_all_from(first);
 	if (sandbox_landlock_nothing() == -1)
 		_exit(111);
+	cap(RLIMIT_CPU, LIMIT_SESSION_CPU);
 	/* In a session: connection, boundary, message file. */
 	cap(RLIMIT_NOFILE, (uint64_t)first + 3);
-}
-
-/*
- * A fork does not copy what maps a file: the program's text would be faulted in, window
- * by window, by every session. One call maps it all.
- */
-static void
-map_text(void)
-{
-	extern char __executable_start[], etext[];
-	uintptr_t start = (uintptr_t)__executable_start & ~(uintptr_t)4095;
-
-	/* Kernels before 5.14 refuse; then it is faulted in. */
-	(void)madvise((void *)start, (uintptr_t)etext - start, MADV_POPULATE_READ);
-}
-
-void
-session_confine_rest(int last)
-{
-	map_text();
-	(void)close(last);
-	cap(RLIMIT_CPU, LIMIT_SESSION_CPU);
-	if (sandbox_seccomp_session() == -1)
-		_exit(111);
 }

@@ -14,6 +14,7 @@
 #include "session/commands.h"
 #include "session/proxy.h"
 
+#define PAGE 4096 /* where pages are larger it only costs time */
 #define PROXY_SECONDS 30 /* a proxy sends its header at once */
 
 static void
@@ -165,8 +166,6 @@ wipe(struct session *s)
 {
 	io_wipe(&s->io);
 	explicit_bzero(s, offsetof(struct session, io));
-	explicit_bzero((char *)s + offsetof(struct session, ask),
-	               sizeof *s - offsetof(struct session, ask));
 }
 
 static void
@@ -216,13 +215,16 @@ begin(struct session *s)
 enum session_exit
 session_run(const struct session_setup *setup)
 {
-	/* Too big for a stack; see struct session for the alignment. */
-	static struct session session __attribute__((aligned(4096)));
-	struct session *s = &session;
+	/* Too big for a stack; see struct session for the page. */
+	static struct {
+		char pad[PAGE - offsetof(struct session, ask.fd) % PAGE];
+		struct session session;
+	} place __attribute__((aligned(PAGE)));
+	struct session *s = &place.session;
 	const struct reply *r;
 
 	/* Nothing of a session before this one may show. */
-	memset(s, 0, offsetof(struct session, io));
+	memset(&s->setup, 0, offsetof(struct session, io) - offsetof(struct session, setup));
 	s->setup = setup;
 	s->body.fd = -1;
 	ask_init(&s->ask, setup->boundary);

@@ -53,10 +53,12 @@ enum fact {
 #define LASTING (HELLO | TLS | LOGIN)
 
 /*
- * Ordered by use: a session that only says EHLO and QUIT touches two pages of it. In
- * a process forked per connection a page touched is a page copied.
+ * Ordered by use: a session that only says EHLO and QUIT touches one page of it, which
+ * begins at ask.fd. In a process forked per connection a page touched is a page copied.
  */
 struct session {
+	char outcomes[LIMIT_RECIPIENTS + 1];
+	struct ask ask;
 	const struct session_setup *setup;
 	unsigned have;       /* facts */
 	bool over;           /* close after this reply */
@@ -73,8 +75,6 @@ struct session {
 	struct body body;
 	char detail[LIMIT_REPLY]; /* what a handler adds to its reply's text */
 	struct io io;
-	struct ask ask;
-	char outcomes[LIMIT_RECIPIENTS + 1];
 };
 
 /* Exit codes of a session process; anything else is an abnormal death. */
@@ -92,13 +92,11 @@ void session_confine(const struct session_setup *setup, const char *jail, uid_t 
                      gid_t gid);
 
 /*
- * The same in two halves, for a process that forks sessions: all that a child
- * inherits, with the descriptors from `first` on closed and 0 to 2 on /dev/null;
- * then, in the child, what must be its own; it closes `last`, its ancestor's own.
+ * The same for a process that forks sessions, but for seccomp: all that a child inherits,
+ * with the descriptors from `first` on closed and 0 to 2 on /dev/null.
  */
 void session_confine_ancestor(const struct session_setup *setup, const char *jail,
                               int first, uid_t uid, gid_t gid);
-void session_confine_rest(int last);
 
 /*
  * Speaks with the client until one of the two has enough, and closes the connection.

@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
 
 from listening import (KEEPER, ROOT, SESSION, SPARES, Bad, Client, Front, case,
                        check_mail, descriptors, expect, find_in_memory, free_port, front,
-                       new_tree, read, run_cases, stat_fields, status, steal_descriptor,
+                       new_tree, read, registers, run_cases, stat_fields, status, steal_descriptor,
                        trees, wait_for)
 
 
@@ -231,7 +232,7 @@ def check_identities(uid):
             expect(f.serving(client)[1] is None, "a keeper without a question")
             client.say("MAIL FROM:<a@client.test>")
             session, keeper = f.serving(client)
-            check_identity(f.nursery(), uid or SESSION, jail, "0", "nursery")
+            check_identity(f.nursery(), uid or SESSION, jail, "2", "nursery")
             for spare in f.sessions():
                 check_identity(spare, uid or SESSION, jail, "2", "session")
             check_identity(keeper, uid or KEEPER, "/", "0", "keeper")
@@ -250,6 +251,51 @@ def _():
 @case("as an ordinary user: the same but for uids and jail", root=True)
 def _():
     check_identities(KEEPER)
+
+
+def secret_of(f):
+    """What lets the nursery fork, as it lies in its memory (front/spawn.c)."""
+    symbols = subprocess.run(["nm", trees.copied_smtpd()], capture_output=True, text=True,
+                             check=True).stdout
+    found = re.search(r"(?m)^([0-9a-f]+) b gate$", symbols)
+    if not found:
+        raise Bad("smtpd has no symbols")
+    with open("/proc/%d/mem" % f.nursery(), "rb", 0) as mem:
+        page = struct.unpack("Q", os.pread(mem.fileno(), 8, int(found.group(1), 16)))[0]
+        return os.pread(mem.fileno(), 24, page)
+
+
+@case("as root: what lets the nursery fork is in no session, nor its environment", root=True)
+def _():
+    with front(env={"MARK": "of-the-environment"}) as f:
+        secret = secret_of(f)
+        expect(len(set(secret)) > 8, "the secret is %s" % secret.hex())
+        parts = [secret[i:i + 8] for i in range(0, 24, 8)]
+        for part in parts:
+            expect(find_in_memory(f.nursery(), part), "not found in the nursery either")
+        with f.connect() as client:
+            client.hello()
+            for pid in f.sessions():
+                for part in [*parts, b"of-the-environment"]:
+                    places = find_in_memory(pid, part)
+                    expect(not places, "%r in a session: %s" % (part, places))
+                for part in [secret[i:i + 4] for i in range(0, 24, 4)]:
+                    expect(part not in registers(pid), "in a session's registers")
+            client.quit()
+        f.stop()
+
+
+@case("a session forks neither plainly nor by a guess at how the nursery does")
+def _():
+    probe = os.path.join(os.path.dirname(trees.default_smtpd()), "test", "smtpd-probe")
+    with front(program=probe) as f:
+        for count, what in enumerate(("fork", "guess"), 1):
+            with f.connect() as client:
+                client.hello()
+                client.send("XTRY %s\r\n" % what)
+                rest = client.rest()
+                expect("DENIED" not in rest, "%s: %r" % (what, rest))
+            wait_for(lambda: f.log().count("signal=SYS") == count, f.log())  # noqa: B023
 
 
 @case("each connection has a process of its own", root=True)
