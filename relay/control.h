@@ -1,0 +1,41 @@
+/*
+ * The dialogue between flush's dispatcher, which reads no mail and starts processes, and
+ * a runner, which has a domain's queue in its hands and can start none. A SOCK_SEQPACKET
+ * pair for each runner.
+ */
+#ifndef RELAY_CONTROL_H
+#define RELAY_CONTROL_H
+
+enum control_word {
+	/* To the runner: a queue's directory name, then "now" (whatever is due or not) or "". */
+	CONTROL_RUN = 'd',
+	/* From it: start a sender; beside it the sender's end of its boundary. Not answered. */
+	CONTROL_SENDER = 's',
+	/*
+	 * From it: have a report queued by `spool`. The domain that its count is limited by,
+	 * "" for none; beside it two files at their start: the message, and the envelope in
+	 * qmail-queue's form. Answered by CONTROL_REPORTED and nothing else before it.
+	 */
+	CONTROL_REPORT = 'i',
+	/* To the runner: a letter of enum control_reported. */
+	CONTROL_REPORTED = 'I',
+	/* From it, after CONTROL_RUN: a letter of enum control_done. */
+	CONTROL_DONE = 'e',
+};
+
+enum control_reported {
+	REPORTED_YES = 'y',   /* it is on disk */
+	REPORTED_LIMIT = 'l', /* too many in this hour: not made */
+	REPORTED_LATER = 't', /* cannot be taken now */
+	REPORTED_NEVER = 'n', /* its recipient is refused for good */
+};
+
+enum control_done {
+	DONE_RUN = 'r',   /* and the next time is set */
+	DONE_BUSY = 'b',  /* another flush has the lock */
+	DONE_NONE = 'n',  /* there is no such queue */
+	DONE_HELD = 'h',  /* deliver = hold, and it was not asked for by name */
+	DONE_ERROR = 'x', /* logged */
+};
+
+#endif

@@ -1,0 +1,470 @@
+/*
+ * See runner.h: one domain's run from lock to schedule. Messages are read one at a time, one
+ * ahead of the connections that are busy; so neither the queue's nor a message's size is
+ * anywhere in memory.
+ */
+#include "relay/runner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "relay/control.h"
+#include "relay/runner_run.h"
+
+static volatile sig_atomic_t must_stop;
+
+static void
+on_term(int sig)
+{
+	(void)sig;
+	must_stop = 1;
+}
+
+/* -- messages ---------------------------------------------------------------------------------- */
+
+static struct work *
+free_work(struct run *r)
+{
+	for (unsigned i = 0; i < r->n_works; i++)
+		if (!r->works[i].used)
+			return &r->works[i];
+	return NULL; /* there is one more than connections */
+}
+
+static bool
+has_due(const struct run *r, const struct envelope *e)
+{
+	time_t now = time(NULL);
+
+	for (unsigned i = 0; i < e->n; i++)
+		if (run_is_due(r, &e->to[i], now))
+			return true;
+	return false;
+}
+
+/* Loads the next message that is due in this pass. False: there is none. */
+static bool
+load_next(struct run *r)
+{
+	struct work *w = free_work(r);
+	const char *name;
+
+	while (!must_stop && (name = queue_next(&r->queue)) != NULL) {
+		enum queue_loaded loaded = queue_load(&r->queue, name, &w->m);
+
+		if (loaded == QUEUE_SKIPPED && errno != 0)
+			log_error("read a queued message", errno);
+		if (loaded != QUEUE_LOADED)
+			continue;
+		w->used = true;
+		w->strict = w->m.e.require_tls;
+		if (w->m.e.hold && !r->now) {
+			queue_unload(&w->m);
+			w->used = false;
+		} else if (!has_due(r, &w->m.e)) {
+			settle_waiting(r, w);
+		} else if (w->strict != r->strict) {
+			r->strict_met |= w->strict;
+			queue_unload(&w->m);
+			w->used = false;
+		} else {
+			w->from = 0;
+			for (unsigned i = 0; i < w->m.e.n; i++)
+				w->outcomes[i].class = 0;
+			w->host[0] = w->address[0] = w->tls[0] = '\0';
+			r->waiting[r->n_waiting++] = w;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* -- connections --------------------------------------------------------------------------------- */
+
+static struct slot *
+find_slot(struct run *r, enum slot_state state)
+{
+	for (unsigned i = 0; i < r->n_slots; i++)
+		if (r->slots[i].state == state)
+			return &r->slots[i];
+	return NULL;
+}
+
+/* Connections that break again and again are no connections. */
+static void
+check_barren(struct run *r)
+{
+	struct no_hop *n = &r->no_hop[r->strict];
+	char name[SCHEDULE_NAME];
+
+	if (r->barren < RUNNER_BARREN || n->is || r->route.n == 0)
+		return;
+	n->is = true;
+	n->why = (struct outcome){ .class = '4', .code = "4.4.2",
+	                           .reply = "connections to this server break" };
+	run_hop_name(r, 0, r->strict, name);
+	schedule_failed(&r->schedule, name, r->setup->conf, time(NULL), n->why.code, n->why.reply);
+}
+
+/* One more connection, while none is just being made. False: there will be none. */
+static bool
+connect_more(struct run *r)
+{
+	struct slot *s;
+	unsigned hop;
+
+	check_barren(r);
+	if (find_slot(r, SLOT_CONNECTING) != NULL || find_slot(r, SLOT_LOGIN) != NULL)
+		return true;
+	s = find_slot(r, SLOT_FREE);
+	if (s == NULL)
+		return true;
+	if (!run_find_hop(r, r->strict, 0, &hop))
+		return false;
+	if (slot_start(r, s, hop, r->strict, false))
+		return true;
+	r->no_hop[r->strict].is = true;
+	r->no_hop[r->strict].why = (struct outcome){ .class = '4', .code = "4.3.0",
+	                                             .reply = "no process for it" };
+	return false;
+}
+
+/* Gives messages to connections until one of the two is used up. */
+static void
+assign(struct run *r)
+{
+	while (r->n_waiting > 0 || load_next(r)) {
+		struct slot *s = find_slot(r, SLOT_IDLE);
+
+		if (s != NULL) {
+			slot_send(r, s, r->waiting[--r->n_waiting]);
+			continue;
+		}
+		if (connect_more(r) || find_slot(r, SLOT_SENDING) != NULL)
+			return;
+		/* No connection now, and none to come: the rest of the pass ends so. */
+		settle_unsent(r, r->waiting[--r->n_waiting]);
+	}
+}
+
+static int
+wait_ms(const struct run *r)
+{
+	int64_t now = clock_ms(), left = INT32_MAX;
+
+	for (unsigned i = 0; i < r->n_slots; i++) {
+		const struct slot *s = &r->slots[i];
+
+		if (s->state == SLOT_FREE || s->state == SLOT_IDLE)
+			continue;
+		if (s->deadline - now < left)
+			left = s->deadline - now;
+	}
+	return left < 0 ? 0 : (int)left;
+}
+
+static void
+poll_slots(struct run *r)
+{
+	struct pollfd p[2 * LIMIT_PER_DESTINATION];
+	int n;
+
+	for (unsigned i = 0; i < r->n_slots; i++) {
+		struct slot *s = &r->slots[i];
+
+		/* Whoever waits for the tls helper says nothing, but may go away. */
+		p[2 * i] = (struct pollfd){ s->boundary, s->tls == -1 ? POLLIN : 0, 0 };
+		p[2 * i + 1] = (struct pollfd){ s->tls, POLLIN, 0 };
+	}
+	n = poll(p, 2 * r->n_slots, 0);
+	if (n == 0) {
+		/* Nothing to do meanwhile: what is finished gets to disk. */
+		if (queue_sync(&r->queue) == -1)
+			log_error("sync a queue", errno);
+		n = poll(p, 2 * r->n_slots, wait_ms(r));
+	}
+	for (unsigned i = 0; i < r->n_slots; i++) {
+		struct slot *s = &r->slots[i];
+
+		if (n > 0 && p[2 * i + 1].revents != 0 && s->tls != -1)
+			slot_tls_event(r, s);
+		else if (n > 0 && p[2 * i].revents != 0 && s->boundary != -1)
+			slot_event(r, s);
+		else if (s->state != SLOT_FREE && s->state != SLOT_IDLE && s->deadline <= clock_ms())
+			slot_expire(r, s);
+	}
+}
+
+static bool
+has_busy(const struct run *r)
+{
+	for (unsigned i = 0; i < r->n_slots; i++)
+		if (r->slots[i].state != SLOT_FREE && r->slots[i].state != SLOT_IDLE)
+			return true;
+	return false;
+}
+
+/* Once through the directory. */
+static void
+pass(struct run *r, bool strict)
+{
+	r->strict = strict;
+	r->barren = 0;
+	queue_rewind(&r->queue);
+	for (;;) {
+		assign(r);
+		/* A connection that nobody waits for any more is not waited for. */
+		if (!has_busy(r) || (r->n_waiting == 0 && find_slot(r, SLOT_SENDING) == NULL &&
+		                     !load_next(r)))
+			break;
+		poll_slots(r);
+	}
+	for (unsigned i = 0; i < r->n_slots; i++)
+		if (r->slots[i].state != SLOT_FREE)
+			slot_quit(&r->slots[i]);
+	if (queue_sync(&r->queue) == -1)
+		log_error("sync a queue", errno);
+}
+
+/* -- the schedule ----------------------------------------------------------------------------------- */
+
+static void
+read_schedule(struct run *r, int fd)
+{
+	struct log_line l;
+
+	r->schedule.n = 0;
+	if (fd == -1 || schedule_read(fd, &r->schedule) == 1)
+		return;
+	log_start(&l, "warning");
+	log_field(&l, "what", "the file retry is damaged: hosts are tried anew");
+	log_field(&l, "domain", r->domain);
+	log_send(&l, LOG_LEVEL_WARNING);
+	r->schedule.changed = true;
+}
+
+/* When a hop that is left alone now may be tried. */
+static time_t
+earliest_host(const struct run *r)
+{
+	time_t when = 0;
+
+	for (unsigned i = 0; i < r->schedule.n; i++)
+		if (when == 0 || r->schedule.host[i].until < when)
+			when = r->schedule.host[i].until;
+	return when;
+}
+
+static time_t
+next_time(const struct run *r, time_t now)
+{
+	time_t due = r->due, host = earliest_host(r);
+
+	/* Nothing was sent for want of a host: not before one may be tried again. */
+	if ((r->no_hop[0].is || r->no_hop[1].is) && host > due)
+		due = host;
+	if (r->age_due != 0 && (due == 0 || r->age_due < due))
+		due = r->age_due;
+	if (due <= now)
+		due = now + (due == 0 ? (time_t)r->setup->conf->retry_max : 1);
+	return due < now + (time_t)r->setup->conf->retry_max ? due :
+	       now + (time_t)r->setup->conf->retry_max;
+}
+
+static void
+set_schedule(struct run *r, int *fd)
+{
+	if (*fd == -1)
+		*fd = queue_open_retry(&r->queue, true);
+	if (*fd == -1 || (r->schedule.changed && schedule_write(*fd, &r->schedule) == -1) ||
+	    schedule_set_due(*fd, next_time(r, time(NULL))) == -1)
+		log_error("write retry", errno); /* due at once then */
+	r->schedule.changed = false;
+}
+
+/* -- a run --------------------------------------------------------------------------------------------- */
+
+static void
+passes(struct run *r)
+{
+	struct timespec seen;
+	int retry = queue_open_retry(&r->queue, false);
+
+	if (retry == -1 && errno != ENOENT)
+		log_error("open retry", errno);
+	read_schedule(r, retry);
+	memset(&seen, 0, sizeof seen);
+	do {
+		r->due = r->age_due = 0;
+		r->strict_met = false;
+		pass(r, false);
+		if (r->strict_met)
+			pass(r, true);
+		if (queue_remove_empty(&r->queue))
+			break;
+		/* What came while the directory was read is seen by reading it again. */
+		set_schedule(r, &retry);
+		r->now = false;
+	} while (queue_changed(&r->queue, &seen) && !must_stop);
+	if (retry != -1)
+		(void)close(retry); /* a loss costs an attempt */
+}
+
+static enum control_done
+run_domain(struct run *r, const char *name, bool now)
+{
+	enum control_done done = DONE_RUN;
+
+	r->now = now;
+	r->routed = false;
+	memset(r->no_hop, 0, sizeof r->no_hop);
+	switch (queue_open(&r->queue, name)) {
+	case QUEUE_OPEN:
+		break;
+	case QUEUE_BUSY:
+		return DONE_BUSY;
+	case QUEUE_NONE:
+		return DONE_NONE;
+	case QUEUE_ERROR:
+		log_error("open a queue", errno);
+		return DONE_ERROR;
+	}
+	(void)queue_domain(r->domain, name); /* queue_open() has asked */
+	if (!run_configure(r))
+		done = DONE_ERROR;
+	else if (r->next.kind == NEXT_HOLD && !now)
+		done = DONE_HELD;
+	else if (r->next.kind == NEXT_HOLD)
+		r->next.kind = NEXT_MX;
+	if (done == DONE_RUN)
+		passes(r);
+	queue_close(&r->queue);
+	return done;
+}
+
+/* -- the process ------------------------------------------------------------------------------------------ */
+
+/* `relay-login`: read before the lock, by the runner alone. */
+static bool
+read_login(struct run *r)
+{
+	const char *file = r->setup->conf->relay_login;
+	char buf[sizeof r->login + sizeof r->password + 2];
+	int fd = file[0] == '\0' ? -1 : open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd == -1 ? -1 : read(fd, buf, sizeof buf - 1);
+	char *password, *end;
+	struct stat st;
+	bool good;
+
+	if (file[0] == '\0')
+		return true;
+	good = n >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 077) == 0;
+	if (!good)
+		log_error(n >= 0 ? "relay-login: others may read or write it" : "read relay-login",
+		          n >= 0 ? 0 : errno);
+	if (fd != -1)
+		(void)close(fd); /* only read */
+	if (!good)
+		return false;
+	buf[n] = '\0';
+	password = strchr(buf, '\n');
+	end = password == NULL ? NULL : password + 1 + strcspn(password + 1, "\n");
+	if (password != NULL)
+		*password++ = '\0';
+	if (end != NULL)
+		*end = '\0';
+	good = password != NULL && buf[0] != '\0' && password[0] != '\0' &&
+	       text_copy(r->login, sizeof r->login, buf) &&
+	       text_copy(r->password, sizeof r->password, password);
+	explicit_bzero(buf, sizeof buf);
+	if (!good)
+		log_error("relay-login: expected two lines, login and password", 0);
+	return good;
+}
+
+static bool
+prepare(struct run *r)
+{
+	const struct conf *c = r->setup->conf;
+	struct sigaction term = { .sa_handler = on_term };
+
+	(void)signal(SIGPIPE, SIG_IGN); /* valid signals */
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)sigaction(SIGTERM, &term, NULL);
+	r->n_slots = (unsigned)c->per_destination;
+	r->n_works = r->n_slots + 1;
+	r->slots = calloc(r->n_slots, sizeof *r->slots);
+	r->works = calloc(r->n_works, sizeof *r->works);
+	if (r->slots == NULL || r->works == NULL || !queue_init(&r->queue, r->setup->spool)) {
+		log_error("memory", errno);
+		return false;
+	}
+	r->queue.foreign = settle_foreign;
+	r->queue.context = r;
+	for (unsigned i = 0; i < r->n_slots; i++)
+		r->slots[i].boundary = r->slots[i].tls = r->slots[i].tls_end = -1;
+	return true;
+}
+
+static bool
+confine(const struct runner_setup *setup)
+{
+	static const struct rlimit none = { 0, 0 };
+
+	if (!setup->lock)
+		return true;
+	if ((setup->uid != 0 && sandbox_become(setup->uid, setup->gid) == -1) ||
+	    (setup->uid == 0 && sandbox_drop_capabilities() == -1) ||
+	    setrlimit(RLIMIT_CORE, &none) == -1 || sandbox_no_new_privs() == -1) {
+		log_error("confine a runner", errno);
+		return false;
+	}
+	switch (sandbox_landlock_files(setup->state, setup->domains)) {
+	case -1:
+		log_error("confine a runner", errno);
+		return false;
+	case 0:
+		log_notice("this kernel lacks Landlock ABI 2: running without it");
+		return true;
+	default:
+		return true;
+	}
+}
+
+int
+runner_work(const struct runner_setup *setup)
+{
+	static struct run r;
+	static struct packet p;
+
+	r.setup = setup;
+	if (!read_login(&r) || !prepare(&r) || !confine(setup))
+		return 111;
+	while (!must_stop && packet_recv(setup->control, &p) == 1) {
+		char name[LIMIT_NAME + 1];
+		bool good = p.letter == CONTROL_RUN && p.n == 2 && p.fd[0] == -1 &&
+		            text_copy(name, sizeof name, p.field[0]);
+		enum control_done done;
+
+		packet_close_fds(&p);
+		if (!good)
+			return 111;
+		done = run_domain(&r, name, strcmp(p.field[1], "now") == 0);
+		packet_start(&p, CONTROL_DONE);
+		packet_addc(&p, (char)done);
+		if (packet_send(setup->control, &p, -1) == -1)
+			return 111;
+	}
+	return 0;
+}

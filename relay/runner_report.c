@@ -1,0 +1,187 @@
+/*
+ * See runner_run.h: who hears of what. A report is made in memory and given to the
+ * dispatcher, which has `spool` queue it: so it takes the way of every other message.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "relay/control.h"
+#include "relay/report.h"
+#include "relay/runner_run.h"
+
+/* qmail-queue's envelope: the null sender, one recipient. */
+static int
+make_envelope(const struct address *to)
+{
+	char buf[LIMIT_ADDRESS + 8];
+	int fd = memfd_create("envelope", MFD_CLOEXEC);
+	struct text t;
+
+	text_init(&t, buf, sizeof buf);
+	text_add(&t, "F");
+	text_addc(&t, '\0');
+	text_add(&t, "T");
+	address_text(&t, to);
+	text_addc(&t, '\0');
+	text_addc(&t, '\0');
+	if (fd == -1 || !text_ok(&t) || write(fd, buf, t.len) != (ssize_t)t.len ||
+	    lseek(fd, 0, SEEK_SET) == -1) {
+		if (fd != -1)
+			(void)close(fd); /* in memory only */
+		return -1;
+	}
+	return fd;
+}
+
+static enum control_reported
+wait_for_answer(const struct run *r)
+{
+	static struct packet p;
+
+	/* The dispatcher answers in LIMIT_REPORT_WAIT; when it is gone there is an end. */
+	if (packet_recv(r->setup->control, &p) == 1 && p.letter == CONTROL_REPORTED && p.n == 1)
+		return (enum control_reported)p.field[0][0];
+	packet_close_fds(&p);
+	return REPORTED_LATER;
+}
+
+/* The message is in memory at fd. */
+static enum control_reported
+inject(const struct run *r, int fd, const struct address *to, const char *limited)
+{
+	enum control_reported answer = REPORTED_LATER;
+	int envelope = make_envelope(to);
+	static struct packet p;
+
+	packet_start(&p, CONTROL_REPORT);
+	packet_add(&p, limited);
+	if (envelope != -1 && lseek(fd, 0, SEEK_SET) == 0 &&
+	    packet_send_pair(r->setup->control, &p, fd, envelope) == 0)
+		answer = wait_for_answer(r);
+	else
+		log_error("give a report away", errno);
+	if (envelope != -1)
+		(void)close(envelope); /* in memory only */
+	return answer;
+}
+
+static void
+log_report(const struct run *r, const struct work *w, const char *event, int kind, unsigned n)
+{
+	static const char *const kinds[] = { "failed", "delayed", "relayed", "delivered", "double" };
+	struct log_line l;
+
+	log_start(&l, event);
+	log_field(&l, "id", w->m.e.id);
+	log_field(&l, "domain", r->domain);
+	log_field(&l, "kind", kinds[kind]);
+	log_number(&l, "recipients", n);
+	log_send(&l, LOG_LEVEL_INFO);
+}
+
+static enum control_reported
+send_report(const struct run *r, const struct work *w, enum report_kind kind,
+            const unsigned short *which, unsigned n)
+{
+	const struct conf *c = r->setup->conf;
+	const struct envelope *e = &w->m.e;
+	struct report report = {
+		.conf = c, .kind = kind, .e = e, .message_fd = w->m.message_fd,
+		.n = n, .which = which, .host = w->host, .address = w->address,
+		.outcomes = kind == REPORT_DELIVERED ? NULL : w->outcomes, .now = time(NULL),
+	};
+	enum control_reported answer = REPORTED_LATER;
+	int fd = memfd_create("report", MFD_CLOEXEC);
+
+	if (fd != -1 && report_write(fd, &report) == 0)
+		answer = inject(r, fd, kind == REPORT_DOUBLE ? &c->postmaster : &e->sender,
+		                /* Who has logged in is no stranger whose name was borrowed. */
+		                kind == REPORT_DOUBLE || e->login[0] != '\0' ? "" : e->sender.domain);
+	else
+		log_error("write a report", errno);
+	if (fd != -1)
+		(void)close(fd); /* in memory only */
+	return answer;
+}
+
+/* May this failure be told to the postmaster? Not when it was the postmaster's own. */
+static bool
+may_double(const struct run *r, const struct work *w, const unsigned short *which, unsigned n)
+{
+	const struct address *p = &r->setup->conf->postmaster;
+
+	if (p->local[0] == '\0' || report_is_double(&w->m.e, w->m.message_fd))
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		const struct address *to = &w->m.e.to[which[i]].address;
+
+		if (strcasecmp(to->local, p->local) == 0 && strcasecmp(to->domain, p->domain) == 0)
+			return false;
+	}
+	return true;
+}
+
+static enum tell
+tell_double(struct run *r, struct work *w, const unsigned short *which, unsigned n)
+{
+	if (!may_double(r, w, which, n)) {
+		log_report(r, w, "report-dropped", REPORT_DOUBLE, n);
+		return TELL_DONE;
+	}
+	switch (send_report(r, w, REPORT_DOUBLE, which, n)) {
+	case REPORTED_LATER:
+		return TELL_LATER;
+	case REPORTED_YES:
+		log_report(r, w, "report", REPORT_DOUBLE, n);
+		break;
+	case REPORTED_LIMIT:
+	case REPORTED_NEVER:
+		log_report(r, w, "report-dropped", REPORT_DOUBLE, n);
+		break;
+	}
+	return TELL_DONE;
+}
+
+enum tell
+tell_sender(struct run *r, struct work *w, int kind, const unsigned short *which, unsigned n)
+{
+	if (n == 0)
+		return TELL_DONE;
+	/* RFC 5321 6.1: a report is never answered by a report. */
+	if (w->m.e.sender.local[0] == '\0')
+		return kind == REPORT_FAILED ? tell_double(r, w, which, n) : TELL_DONE;
+	switch (send_report(r, w, (enum report_kind)kind, which, n)) {
+	case REPORTED_YES:
+		log_report(r, w, "report", kind, n);
+		return TELL_DONE;
+	case REPORTED_LIMIT:
+		log_report(r, w, "report-limited", kind, n);
+		return TELL_DONE;
+	case REPORTED_NEVER:
+		/* There is no way back to the sender: that is a double bounce, too. */
+		return kind == REPORT_FAILED ? tell_double(r, w, which, n) : TELL_DONE;
+	case REPORTED_LATER:
+		break;
+	}
+	return TELL_LATER;
+}
+
+void
+tell_postmaster(struct run *r, const char *file, const char *why)
+{
+	const struct conf *c = r->setup->conf;
+	int fd;
+
+	if (c->postmaster.local[0] == '\0')
+		return; /* the log has it */
+	fd = memfd_create("notice", MFD_CLOEXEC);
+	if (fd == -1 || report_notice(fd, c, r->queue.domain, file, why, time(NULL)) == -1 ||
+	    inject(r, fd, &c->postmaster, "") != REPORTED_YES)
+		log_notice("the postmaster could not be told of a file set aside");
+	if (fd != -1)
+		(void)close(fd); /* in memory only */
+}

@@ -1,0 +1,169 @@
+/* What the files runner*.c share: one run of one domain, its connections, its messages. */
+#ifndef RELAY_RUNNER_RUN_H
+#define RELAY_RUNNER_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/packet.h"
+#include "relay/outcome.h"
+#include "relay/queue.h"
+#include "relay/route.h"
+#include "relay/runner.h"
+#include "relay/schedule.h"
+
+/* Seconds: to connect, to be ready (greeting, TLS, EHLO, login), for one message. */
+#define RUNNER_CONNECT 30
+#define RUNNER_READY (20 * 60)
+#define RUNNER_MESSAGE (6 * 3600)
+/* Connections one after the other that end without a reply to a message: enough. */
+#define RUNNER_BARREN 3
+
+/* A message of the run. */
+struct work {
+	struct queue_message m;
+	bool used;
+	bool strict;                       /* REQUIRETLS (RFC 8689) */
+	unsigned from;                     /* recipients before this one were asked for */
+	char host[LIMIT_DOMAIN + 1];       /* of the last attempt, "" for none */
+	char address[LIMIT_SOCKET + 1];
+	char tls[64];                      /* "TLSv1.3", "" in clear */
+	struct outcome outcomes[LIMIT_RECIPIENTS];
+};
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_CONNECTING, /* SEND_CONNECT is said */
+	SLOT_LOGIN,
+	SLOT_IDLE,
+	SLOT_SENDING,
+	SLOT_ENDING,     /* SEND_QUIT is said, or the sender has nothing to add */
+};
+
+/* One connection, and the sender that has it. */
+struct slot {
+	enum slot_state state;
+	int boundary;
+	int tls;            /* to the tls helper, while a handshake is under way; or -1 */
+	int tls_end;        /* the plain end that will go to the sender */
+	unsigned hop;       /* of the route */
+	bool strict;        /* TLS is verified, or there is no connection */
+	bool plain;         /* second attempt, in clear, after a handshake failed */
+	bool must, must_verify;
+	bool tls_failed;
+	bool replied;       /* a message had an outcome from the peer */
+	char tls_version[16];
+	int64_t deadline;   /* clock_ms() */
+	struct work *work;  /* SLOT_SENDING */
+	unsigned n, known;  /* recipients of this transaction, and outcomes so far */
+	unsigned short to[LIMIT_TRANSACTION];
+};
+
+/* Why no connection can be had (no hop left), for the ordinary and the strict ones. */
+struct no_hop {
+	bool is;
+	struct outcome why;
+};
+
+struct run {
+	const struct runner_setup *setup;
+	struct queue queue;
+	struct schedule schedule;
+	struct route route;
+	char login[LIMIT_ADDRESS + 1], password[LIMIT_PASSWORD + 1]; /* for `relay` */
+	/* Of this domain. */
+	char domain[LIMIT_DOMAIN + 3];
+	struct next next;
+	enum next_tls tls;
+	bool is_relay;      /* the configured one: with its login */
+	bool now;           /* whatever is due or not */
+	bool routed;
+	bool strict;        /* this pass is for messages with REQUIRETLS */
+	bool strict_met;    /* there are such */
+	struct no_hop no_hop[2];
+	unsigned barren;
+	time_t due;         /* earliest time of a recipient; 0 = none */
+	time_t age_due;     /* the same of a report of delay and of giving up */
+	unsigned n_slots;
+	struct slot *slots;
+	unsigned n_works;
+	struct work *works; /* one more than slots */
+	unsigned n_waiting; /* loaded, to be given to a connection */
+	struct work *waiting[LIMIT_PER_DESTINATION + 1];
+};
+
+/* -- runner_route.c: where to -------------------------------------------------------------- */
+
+/* Reads the domain's configuration into run. False: it has errors, which are logged. */
+bool run_configure(struct run *r);
+
+/* Finds the hops once. False: there are none, and r->no_hop says why. */
+bool run_route(struct run *r);
+
+/* The name of a hop in the schedule. */
+void run_hop_name(const struct run *r, unsigned hop, bool strict, char out[SCHEDULE_NAME]);
+
+/* The first hop from `from` on that may be tried now; false: none, r->no_hop says why. */
+bool run_find_hop(struct run *r, bool strict, unsigned from, unsigned *hop);
+
+/* -- runner_slot.c: a connection ----------------------------------------------------------- */
+
+/* Starts a sender for a hop. False: logged, nothing is started. */
+bool slot_start(struct run *r, struct slot *s, unsigned hop, bool strict, bool plain);
+
+/* Gives it a message: the next recipients that are due. */
+void slot_send(struct run *r, struct slot *s, struct work *w);
+
+/* One of its descriptors can be read. */
+void slot_event(struct run *r, struct slot *s);
+
+/* Too late: the sender is given up, its message is deferred. */
+void slot_expire(struct run *r, struct slot *s);
+
+/* No more messages: says SEND_QUIT and forgets it. */
+void slot_quit(struct slot *s);
+
+/* -- runner_tls.c --------------------------------------------------------------------------- */
+
+/* The value of SEND_CONNECT's tls field, and what s must have. */
+char slot_tls_wish(const struct run *r, struct slot *s);
+
+/* SEND_WANTS_TLS with a connection; the answer comes later, by slot_tls_event(). */
+void slot_tls_begin(struct run *r, struct slot *s, int conn);
+void slot_tls_event(struct run *r, struct slot *s);
+
+/* Logs what became of TLS with this peer (for TLSRPT, RFC 8460 4.3: result types). */
+void slot_tls_result(const struct run *r, const struct slot *s, const char *type,
+                     const char *detail);
+
+/* -- runner_settle.c: outcomes become marks, reports and log lines --------------------------- */
+
+/* Of recipient i, just known: a delivery is written down at once. */
+void settle_known(struct run *r, struct work *w, unsigned i);
+
+/* All that can be known of w now is: reports, marks, next times; w is free then. */
+void settle(struct run *r, struct work *w);
+
+/* The same of a message that no connection could be had for. */
+void settle_unsent(struct run *r, struct work *w);
+
+/* Nothing is due of it: when will it be? Reports what was delivered here. */
+void settle_waiting(struct run *r, struct work *w);
+
+/* Is this recipient to be tried now? */
+bool run_is_due(const struct run *r, const struct envelope_to *to, time_t now);
+
+/* Told of files that are set aside (struct queue). */
+void settle_foreign(struct queue *q, const char *name, const char *why);
+
+/* -- runner_report.c ------------------------------------------------------------------------ */
+
+enum tell { TELL_DONE, TELL_LATER };
+
+/* Reports to the sender, where one is due, of n recipients. */
+enum tell tell_sender(struct run *r, struct work *w, int kind, const unsigned short *which,
+                      unsigned n);
+void tell_postmaster(struct run *r, const char *file, const char *why);
+
+#endif

@@ -1,0 +1,335 @@
+/*
+ * See runner_run.h. The order on disk: a delivery is marked as soon as it is known; a failure
+ * after its report is on disk, so a crash between repeats the report and never loses it; an
+ * envelope goes when all its recipients are marked.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "relay/report.h"
+#include "relay/runner_run.h"
+
+bool
+run_is_due(const struct run *r, const struct envelope_to *to, time_t now)
+{
+	/* A time further ahead than any backoff: the clock was set back. */
+	return to->state == ENVELOPE_TODO &&
+	       (r->now || to->next <= now || to->next > now + (time_t)r->setup->conf->retry_max);
+}
+
+/* -- the log --------------------------------------------------------------------------------- */
+
+static void
+log_address(struct log_line *l, const char *key, const struct address *a)
+{
+	char buf[LIMIT_ADDRESS + 1];
+	struct text t;
+
+	text_init(&t, buf, sizeof buf);
+	address_text(&t, a);
+	log_field(l, key, buf);
+}
+
+static void
+log_outcome(const struct run *r, const struct work *w, unsigned i, const char *event)
+{
+	const struct outcome *o = &w->outcomes[i];
+	time_t age = time(NULL) - w->m.e.arrived;
+	struct log_line l;
+
+	log_start(&l, event);
+	log_field(&l, "id", w->m.e.id);
+	log_address(&l, "from", &w->m.e.sender);
+	log_address(&l, "to", &w->m.e.to[i].address);
+	log_field(&l, "domain", r->domain);
+	log_field(&l, "host", w->host);
+	log_field(&l, "address", w->address);
+	log_field(&l, "tls", w->tls);
+	log_field(&l, "code", o->code);
+	log_field(&l, "reply", o->reply);
+	log_number(&l, "delay", age < 0 ? 0 : (uint64_t)age);
+	log_send(&l, o->class == '2' ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING);
+}
+
+static void
+log_disk(const char *what)
+{
+	log_error(what, errno);
+}
+
+void
+settle_known(struct run *r, struct work *w, unsigned i)
+{
+	struct envelope_to *to = &w->m.e.to[i];
+
+	if (w->outcomes[i].class != '2')
+		return;
+	to->state = ENVELOPE_DONE;
+	to->attempts++;
+	/* In the file before anything else is done; on disk with the message's end. */
+	if (envelope_put_mark(w->m.envelope_fd, to) == -1)
+		log_disk("mark a recipient");
+	log_outcome(r, w, i, w->outcomes[i].relayed ? "relayed" : "sent");
+}
+
+/* -- times -------------------------------------------------------------------------------------- */
+
+static void
+earliest(time_t *t, time_t when)
+{
+	if (*t == 0 || when < *t)
+		*t = when;
+}
+
+/* What is left of w comes up again at these times. */
+static void
+note_due(struct run *r, const struct envelope *e)
+{
+	const struct conf *c = r->setup->conf;
+	time_t now = time(NULL);
+
+	for (unsigned i = 0; i < e->n; i++) {
+		const struct envelope_to *to = &e->to[i];
+
+		if (to->state != ENVELOPE_TODO && to->state != ENVELOPE_DELIVERED)
+			continue;
+		earliest(&r->due, to->next);
+		earliest(&r->age_due, e->arrived + (time_t)c->expire);
+		if (!to->delay_told && e->arrived + (time_t)c->delay_report > now)
+			earliest(&r->age_due, e->arrived + (time_t)c->delay_report);
+	}
+}
+
+static bool
+is_older(const struct envelope *e, uint64_t seconds)
+{
+	return time(NULL) - e->arrived >= (time_t)seconds;
+}
+
+/* -- one recipient --------------------------------------------------------------------------------- */
+
+/* Not taken now: when again, or never. */
+static void
+defer(const struct run *r, struct work *w, unsigned i, bool tried)
+{
+	const struct conf *c = r->setup->conf;
+	struct envelope_to *to = &w->m.e.to[i];
+	struct outcome *o = &w->outcomes[i];
+
+	if (is_older(&w->m.e, c->expire)) {
+		o->class = '5';
+		o->expired = true;
+		(void)text_copy(o->code, sizeof o->code, "5.4.7");
+		return;
+	}
+	if (!tried)
+		return; /* the host's backoff counts */
+	to->attempts++;
+	to->next = time(NULL) + schedule_backoff(c, to->attempts);
+	log_outcome(r, w, i, "deferred");
+}
+
+static bool
+wants(const struct envelope_to *to, unsigned what)
+{
+	/* RFC 3461 4.1: not said is FAILURE, and DELAY at our will. */
+	return to->notify == 0 ? what != NOTIFY_SUCCESS : (to->notify & what) != 0;
+}
+
+static void
+mark(struct work *w, unsigned i)
+{
+	if (envelope_put_mark(w->m.envelope_fd, &w->m.e.to[i]) == -1)
+		log_disk("mark a recipient");
+}
+
+/* -- reports ---------------------------------------------------------------------------------------- */
+
+struct list {
+	unsigned n;
+	unsigned short at[LIMIT_RECIPIENTS];
+};
+
+/* Failures: told first, marked then. */
+static void
+settle_failed(struct run *r, struct work *w)
+{
+	static struct list failed, told;
+
+	failed.n = told.n = 0;
+	for (unsigned i = 0; i < w->m.e.n; i++) {
+		const struct envelope_to *to = &w->m.e.to[i];
+
+		if (to->state != ENVELOPE_TODO || w->outcomes[i].class != '5')
+			continue;
+		failed.at[failed.n++] = (unsigned short)i;
+		if (wants(to, NOTIFY_FAILURE))
+			told.at[told.n++] = (unsigned short)i;
+	}
+	if (failed.n == 0)
+		return;
+	if (tell_sender(r, w, REPORT_FAILED, told.at, told.n) == TELL_LATER) {
+		/* Tried again, since nobody may fail unheard. */
+		for (unsigned k = 0; k < failed.n; k++) {
+			w->m.e.to[failed.at[k]].next = time(NULL) + schedule_backoff(r->setup->conf, 1);
+			mark(w, failed.at[k]);
+		}
+		return;
+	}
+	for (unsigned k = 0; k < failed.n; k++) {
+		struct envelope_to *to = &w->m.e.to[failed.at[k]];
+
+		to->state = ENVELOPE_FAILED;
+		to->attempts++;
+		mark(w, failed.at[k]);
+		log_outcome(r, w, failed.at[k], "bounced");
+	}
+}
+
+static void
+settle_delayed(struct run *r, struct work *w)
+{
+	static struct list late;
+
+	late.n = 0;
+	if (!is_older(&w->m.e, r->setup->conf->delay_report))
+		return;
+	for (unsigned i = 0; i < w->m.e.n; i++) {
+		const struct envelope_to *to = &w->m.e.to[i];
+
+		if (to->state == ENVELOPE_TODO && w->outcomes[i].class == '4' &&
+		    !to->delay_told && wants(to, NOTIFY_DELAY))
+			late.at[late.n++] = (unsigned short)i;
+	}
+	if (late.n == 0 || tell_sender(r, w, REPORT_DELAYED, late.at, late.n) == TELL_LATER)
+		return;
+	for (unsigned k = 0; k < late.n; k++) {
+		w->m.e.to[late.at[k]].delay_told = true;
+		mark(w, late.at[k]);
+	}
+}
+
+/* The next hop took it and reports no success; it is marked already. */
+static void
+settle_relayed(struct run *r, struct work *w)
+{
+	static struct list passed;
+
+	passed.n = 0;
+	for (unsigned i = 0; i < w->m.e.n; i++)
+		if (w->outcomes[i].class == '2' && w->outcomes[i].relayed &&
+		    wants(&w->m.e.to[i], NOTIFY_SUCCESS))
+			passed.at[passed.n++] = (unsigned short)i;
+	if (passed.n > 0 && tell_sender(r, w, REPORT_RELAYED, passed.at, passed.n) == TELL_LATER)
+		log_notice("a report of relaying could not be made");
+}
+
+/* ENVELOPE_DELIVERED: the keeper has delivered it, the report is ours. */
+static void
+settle_delivered(struct run *r, struct work *w)
+{
+	static struct list here;
+	bool later;
+
+	here.n = 0;
+	for (unsigned i = 0; i < w->m.e.n; i++)
+		if (w->m.e.to[i].state == ENVELOPE_DELIVERED &&
+		    (r->now || w->m.e.to[i].next <= time(NULL)))
+			here.at[here.n++] = (unsigned short)i;
+	if (here.n == 0)
+		return;
+	later = tell_sender(r, w, REPORT_DELIVERED, here.at, here.n) == TELL_LATER;
+	for (unsigned k = 0; k < here.n; k++) {
+		struct envelope_to *to = &w->m.e.to[here.at[k]];
+
+		to->attempts++;
+		if (later && !is_older(&w->m.e, r->setup->conf->expire))
+			to->next = time(NULL) + schedule_backoff(r->setup->conf, to->attempts);
+		else
+			to->state = ENVELOPE_DONE;
+		mark(w, here.at[k]);
+	}
+}
+
+/* -- the message -------------------------------------------------------------------------------------- */
+
+static bool
+is_done(const struct envelope *e)
+{
+	for (unsigned i = 0; i < e->n; i++)
+		if (e->to[i].state != ENVELOPE_DONE && e->to[i].state != ENVELOPE_FAILED)
+			return false;
+	return true;
+}
+
+static void
+finish(struct run *r, struct work *w)
+{
+	if (is_done(&w->m.e)) {
+		/* Its directory is synced with others': until then the marks are all in vain. */
+		if (queue_finish(&r->queue, &w->m) == -1)
+			log_disk("remove an envelope");
+	} else {
+		if (fdatasync(w->m.envelope_fd) == -1)
+			log_disk("sync an envelope");
+		note_due(r, &w->m.e);
+	}
+	queue_unload(&w->m);
+	w->used = false;
+}
+
+/* why: of those that were not tried; NULL: all that were due have been. */
+static void
+settle_all(struct run *r, struct work *w, const struct outcome *why)
+{
+	time_t now = time(NULL);
+
+	for (unsigned i = 0; i < w->m.e.n; i++) {
+		struct outcome *o = &w->outcomes[i];
+		bool tried = o->class != 0;
+
+		if (w->m.e.to[i].state != ENVELOPE_TODO)
+			continue;
+		if (!tried && why != NULL && run_is_due(r, &w->m.e.to[i], now))
+			*o = *why;
+		if (o->class != '4')
+			continue;
+		defer(r, w, i, tried);
+		if (tried && o->class == '4')
+			mark(w, i);
+	}
+	settle_failed(r, w);
+	settle_delayed(r, w);
+	settle_relayed(r, w);
+	finish(r, w);
+}
+
+void
+settle(struct run *r, struct work *w)
+{
+	settle_all(r, w, NULL);
+}
+
+void
+settle_unsent(struct run *r, struct work *w)
+{
+	if (w->from == 0)
+		w->host[0] = w->address[0] = w->tls[0] = '\0'; /* of another message */
+	settle_all(r, w, &r->no_hop[w->strict].why);
+}
+
+void
+settle_waiting(struct run *r, struct work *w)
+{
+	settle_delivered(r, w);
+	finish(r, w);
+}
+
+void
+settle_foreign(struct queue *q, const char *name, const char *why)
+{
+	tell_postmaster(q->context, name, why);
+}
