@@ -316,7 +316,7 @@ def _():
                 client.hello("LHLO")
             with Client(socks[2].getsockname()) as client:
                 client.hello()
-                client.deliver("submitted")
+                client.say("MAIL FROM:<a@client.test>", "530")
             f.stop()
     finally:
         tree.remove()

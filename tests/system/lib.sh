@@ -100,7 +100,7 @@ serve() {
 	wait_for is_listening "$port"
 }
 
-# hold PORT: keeps one connection open past its EHLO until let_go; $keeper is the child of
+# hold PORT: keeps one connection open past its MAIL until let_go; $keeper is the child of
 # $server, the program that accepted it. Sessions before must have ended.
 hold() {
 	wait_for is_childless "$server"
@@ -121,7 +121,9 @@ let_go() {
 # uids PORT: of the two processes of one connection, "61001 61002 ".
 uids() {
 	hold "$1"
-	ps -o uid= -p "$keeper" --ppid "$keeper" | tr -d ' ' | sort | tr '\n' ' '
+	# Where there is a certificate a starter waits for its tls and auth.
+	ps -o uid=,comm= -p "$keeper" --ppid "$keeper" | awk '$2 == "smtpd" { print $1 }' |
+		sort | tr '\n' ' '
 	let_go
 }
 

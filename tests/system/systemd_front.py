@@ -128,12 +128,12 @@ def case(name):
     return lambda test: cases.append((name, test))
 
 
-@case("587: 530 for a stranger, open to relay-from")
+@case("587: 530 for everybody without a login, relay-from or not")
 def _():
     with connect(587) as client:
         say(client, SENDER, 530)
-    expect(deliver("by submission", port=587, source="127.0.0.2") == 250, "not taken")
-    expect("by submission" in stored(), "not there")
+    expect(deliver("by submission", port=587, source="127.0.0.2") == 530, "taken")
+    expect("by submission" not in stored(), "it is there")
 
 
 @case("LMTP on its socket, for those who may open it")

@@ -5,7 +5,7 @@ talk.py HOST PORT deliver FROM TO FILE      one message through smtplib
 talk.py HOST PORT say LINE...               a reply awaited before each line; prints all
                                             that came, exit 1 unless it is nothing but SMTP
 talk.py HOST PORT burst N AT_ONCE           N times greeting and QUIT; prints the rate
-talk.py HOST PORT hold SECONDS              EHLO, then waits: prints `ready' when answered
+talk.py HOST PORT hold SECONDS              EHLO, MAIL, then waits: prints `ready' when answered
 talk.py - - text TEXT STORED                the decoded text of STORED is TEXT
 talk.py - - same SENT STORED                STORED is SENT behind trace headers
 """
@@ -113,6 +113,8 @@ def hold(host, port, seconds):
     with connect(host, port) as sock:
         read_reply(sock)
         sock.sendall(b"EHLO client.test\r\n")
+        read_reply(sock)
+        sock.sendall(b"MAIL FROM:<>\r\n")     # a keeper is one when it is asked
         read_reply(sock)
         print("ready", flush=True)
         time.sleep(float(seconds))

@@ -80,7 +80,7 @@ wait_for is_listening "$port" || fail 'tcpserver, ordinary user' "$(tail -n 3 "$
 deliveries 'tcpserver, ordinary user' "$tmp/plain"
 check 'tcpserver, ordinary user: one uid' [ "$(uids "$port")" = "$one" ]
 hold "$port"
-session=$(ps -o pid= --ppid "$keeper" | tr -d ' ')
+session=$(ps -o pid=,comm= --ppid "$keeper" | awk '$2 == "smtpd" { print $1 }')
 check 'tcpserver, ordinary user: the filter is on all the same' [ "$(
 	sed -n 's/^\(Seccomp\|NoNewPrivs\):\t//p' "/proc/$session/status" | tr '\n' ' ')" = '1 2 ' ]
 let_go
