@@ -50,7 +50,7 @@ struct front {
 	int epoll, signals;
 	bool accepting, stopping, restarting;
 	int64_t deadline;    /* of stopping or restarting */
-	int64_t idle_since, last_sweep, last_refusal;
+	int64_t idle_since, last_sweep, last_refusal, last_shortage;
 	unsigned n_conns, deaths, count, refusals;
 	pid_t last_nursery;  /* the one before this, whose end is still to be seen */
 	int spares;          /* sessions ordered and not used yet; below 0: jobs wait */
@@ -387,6 +387,18 @@ welcome(struct front *f, int fd, const struct sockaddr_storage *sa, enum service
 		hold_or_refuse(f, i);
 }
 
+/* One line a second, as for refusals. */
+static void
+log_accept(struct front *f, int err)
+{
+	int64_t now = clock_ms();
+
+	if (f->last_shortage != 0 && now - f->last_shortage < 1000)
+		return;
+	f->last_shortage = now;
+	log_error("accept", err);
+}
+
 static void
 on_listener(struct front *f, int index)
 {
@@ -402,7 +414,7 @@ on_listener(struct front *f, int index)
 		if (fd == -1) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 			    errno == ENOBUFS) {
-				log_error("accept", errno);
+				log_accept(f, errno);
 				(void)poll(NULL, 0, 100); /* not to spin on it */
 			}
 			return;

@@ -143,13 +143,18 @@ static bool
 read_proxy(struct session *s)
 {
 	struct io *io = &s->io;
+	int64_t deadline = clock_ms() + PROXY_SECONDS * 1000; /* for all of it */
 	enum proxy_result r;
 	size_t need;
 	struct ip ip;
 
-	while ((r = proxy_parse(io->input, io->end, &need, &ip)) == PROXY_MORE)
-		if (io_fill_some(io, PROXY_SECONDS, need - io->end) != IO_OK)
+	while ((r = proxy_parse(io->input, io->end, &need, &ip)) == PROXY_MORE) {
+		int64_t left = deadline - clock_ms();
+
+		if (left <= 0 || io_fill_some(io, (uint64_t)(left + 999) / 1000,
+		                              need - io->end) != IO_OK)
 			break;
+	}
 	io->at = io->end;
 	if (r != PROXY_OK) {
 		ask_log(&s->ask, EVENT_BAD_PROXY);
