@@ -47,6 +47,7 @@ static bool
 check_own(const struct admin *a, int auth, const char *name, uid_t owner, struct rows *out)
 {
 	const char *where = check_join(check_path(a, "auth"), name);
+	unsigned char key[KEY_SIZE];
 	struct stat st;
 
 	if (strcmp(name, KEY_FILE) != 0 && strcmp(name, THROTTLE_FILE) != 0 &&
@@ -57,6 +58,12 @@ check_own(const struct admin *a, int auth, const char *name, uid_t owner, struct
 		        "remove it");
 	else if (fstatat(auth, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		check_owner(out, where, &st, owner, 077);
+	/* It is there, so nothing is made. */
+	if (strcmp(name, KEY_FILE) == 0 && key_load(auth, key) == -1 && errno == EBADMSG)
+		finding(out, CHECK_ERROR, where, "it is damaged, and nobody can log in" ADVICE
+		        "bring it back from a copy, or remove it: a new one is made, and only "
+		        "CRAM-MD5 and DIGEST-MD5 need their passwords set again");
+	sodium_memzero(key, sizeof key);
 	return true;
 }
 
