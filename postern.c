@@ -17,6 +17,7 @@
 #include "admin/init.h"
 #include "admin/options.h"
 #include "admin/owner.h"
+#include "admin/queue.h"
 #include "admin/say.h"
 #include "admin/tls.h"
 #include "admin/user.h"
@@ -68,6 +69,24 @@ static const struct command commands[] = {
 	  "[HOST[:PORT]]", "look for what is wrong with them", help_tls_check },
 	{ "tls",     "make",     tls_make,      0, 15,    0,            NEED_CONF,
 	  "[NAME...]", "make a self-signed certificate", help_tls_make },
+	{ "queue",   "list",     queue_list,    0, MANY,  OPT_CHOICE | OPT_JSON, BOTH,
+	  "[ID...]", "print the messages that wait", help_queue_list },
+	{ "queue",   "show",     queue_show,    1, MANY,  OPT_CHOICE | OPT_JSON, BOTH,
+	  "ID...", "print all that is known of them", help_queue_show },
+	{ "queue",   "summary",  queue_summary, 0, 0,     OPT_DOMAIN | OPT_JSON, BOTH,
+	  "", "count them by domain", help_queue_summary },
+	{ "queue",   "retry",    queue_retry,   0, MANY,  OPT_CHOICE | OPT_ALL, BOTH,
+	  "[ID...]", "make them due now", help_queue_retry },
+	{ "queue",   "hold",     queue_hold,    0, MANY,  OPT_CHOICE | OPT_ALL, BOTH,
+	  "[ID...]", "keep them back", help_queue_hold },
+	{ "queue",   "release",  queue_release, 0, MANY,  OPT_CHOICE | OPT_ALL, BOTH,
+	  "[ID...]", "let them go again", help_queue_release },
+	{ "queue",   "remove",   queue_remove,  0, MANY,  OPT_CHOICE | OPT_ALL, BOTH,
+	  "[ID...]", "throw them away", help_queue_remove },
+	{ "flush",   NULL,       flush_queue,   0, 1,     0,            NEED_CONF,
+	  "[DOMAIN]", "send now what waits", help_flush },
+	{ "trace",   NULL,       trace_message, 1, MANY,  0,            0,
+	  "ID [FILE...]", "follow a message through the log", help_trace },
 	{ "check",   NULL,       check_tree,    0, 0,     OPT_JSON,     0,
 	  "", "find what is wrong, and say what to do", help_check },
 	{ "help",    NULL,       print_help,    0, 2,     0,            0,

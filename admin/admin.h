@@ -27,6 +27,9 @@ struct admin {
 	bool cram_md5;
 	bool digest_md5;
 	const char *fingerprint;  /* --fingerprint */
+	const char *sender;       /* --sender */
+	const char *recipient;    /* --recipient */
+	bool all;
 	bool remove;
 	bool help;
 	char **args;              /* operands, n_args of them, then NULL */
@@ -64,6 +67,10 @@ enum option_bit {
 	OPT_DIGEST_MD5 = 1 << 17,
 	OPT_FINGERPRINT = 1 << 18,
 	OPT_REMOVE = 1 << 19,
+	OPT_SENDER = 1 << 20,
+	OPT_RECIPIENT = 1 << 21,
+	OPT_ALL = 1 << 22,
+	OPT_CHOICE = OPT_SENDER | OPT_RECIPIENT | OPT_DOMAIN,
 	OPT_LEGACY = OPT_CRAM_MD5 | OPT_DIGEST_MD5,
 	OPT_PASSWORD = OPT_PASSWORD_STDIN | OPT_NO_PASSWORD,
 };

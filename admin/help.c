@@ -82,6 +82,36 @@ const char help_tls_make[] =
 	"Makes a key and a self-signed certificate, tls.key and tls.crt beside postern.conf,\n"
 	"for this host's name and each NAME: enough to try STARTTLS, and for senders that do\n"
 	"not check. Files that are there stay as they are.\n";
+const char help_queue_list[] =
+	"Prints the messages that wait for other hosts, one a line: id, age, octets, hold or -,\n"
+	"sender, those who are still to get it, and the queue they are in. Without an option\n"
+	"all of them, in no order; or those that every option given agrees with.\n"
+	"\n"
+	"Example: postern queue list --domain example.net --sender alice@example.org\n";
+const char help_queue_show[] =
+	"Prints all that is known of messages: recipients, attempts, when the next one is due,\n"
+	"the message's header, and which hosts were tried and why they failed.\n";
+const char help_queue_summary[] =
+	"Prints messages, octets and the age of the oldest message of each domain, and of all.\n";
+const char help_queue_retry[] =
+	"Makes messages due now, forgets how often their domains' hosts have failed, and tells\n"
+	"flush. Others that wait for the same domain may go with them.\n";
+const char help_queue_hold[] =
+	"Keeps messages in the queue until `queue release`: not sent, and not bounced. One that\n"
+	"is being sent at this moment may still go.\n";
+const char help_queue_release[] = "Undoes `queue hold`, and makes the messages due now.\n";
+const char help_queue_remove[] =
+	"Removes messages from the queue, for good: nobody gets a report of it.\n";
+const char help_flush[] =
+	"Sends what waits for DOMAIN now: asks flush through its socket, or runs it here where\n"
+	"there is no socket. Without DOMAIN runs it here for the whole queue.\n";
+const char help_trace[] =
+	"Prints the lines of the log that tell of one message, from its arrival on: those with\n"
+	"its id, and those of the session it came in. They come from the journal; where there is\n"
+	"none name the log's files, the oldest first, or - for standard input. The id stands in\n"
+	"the message's Received line, and `queue list` prints it.\n"
+	"\n"
+	"Example: postern trace 6b030c02abe24.56dc.1 /var/log/mail.log\n";
 const char help_check[] =
 	"Looks at the configuration, owners and permissions, what the kernel offers, whether\n"
 	"messages can be linked into mailboxes, and at everything in the state directory.\n"

@@ -133,6 +133,9 @@ write_conf(const struct plan *p, int dir)
 	text_add(&t, "\n\n# Takes mail for postmaster of every domain without such a mailbox.\n"
 	             "postmaster = ");
 	text_add(&t, postmaster);
+	text_add(&t, "\n\n# Users of this host, as cron and mail(1) know them, are LOGIN@ this domain.\n"
+	             "local-domain = ");
+	text_add(&t, p->domain);
 	text_add(&t, "\n\n# Certificate and key for STARTTLS; `postern tls show` prints them. "
 	             "This one is\n# self-signed, for trying out.\n");
 	text_add(&t, p->has_tls ? "tls-cert = tls.crt\ntls-key = tls.key" :

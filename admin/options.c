@@ -16,7 +16,11 @@ static const struct option {
 	{ "--hostname", OPT_HOSTNAME, "NAME", offsetof(struct admin, hostname),
 	  "this host's full name in the DNS" },
 	{ "--domain", OPT_DOMAIN, "NAME", offsetof(struct admin, domain),
-	  "the first domain to take mail for" },
+	  "the domain; for init, the first to take mail for" },
+	{ "--sender", OPT_SENDER, "ADDRESS", offsetof(struct admin, sender),
+	  "messages of this sender: an address, @DOMAIN, or <>" },
+	{ "--recipient", OPT_RECIPIENT, "ADDRESS", offsetof(struct admin, recipient),
+	  "messages to this recipient: an address, or @DOMAIN" },
 	{ "--user", OPT_USER, "LOCAL", offsetof(struct admin, user),
 	  "also make the mailbox LOCAL in that domain" },
 	{ "--owner", OPT_OWNER, "USER", offsetof(struct admin, owner),
@@ -37,6 +41,7 @@ static const struct option {
 	  "take it away instead of adding it" },
 	{ "--force", OPT_FORCE, NULL, offsetof(struct admin, force),
 	  "do it although something would be lost; see above" },
+	{ "--all", OPT_ALL, NULL, offsetof(struct admin, all), "every message" },
 	{ "--json", OPT_JSON, NULL, offsetof(struct admin, json), "print JSON, for programs" },
 };
 
@@ -129,7 +134,9 @@ options_print_usage(FILE *f, unsigned set)
 {
 	for (size_t k = 0; k < OPTIONS; k++) {
 		const struct option *o = &options[k];
-		bool required = (o->bit & (OPT_HOSTNAME | OPT_DOMAIN)) != 0;
+		/* Both are init's, and there they must be given. */
+		bool required = (o->bit & (OPT_HOSTNAME | OPT_DOMAIN)) != 0 &&
+		                (set & OPT_HOSTNAME) != 0;
 
 		if ((o->bit & set) == 0)
 			continue;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -98,6 +99,8 @@ wait_for(pid_t pid)
 			return say_failed(errno, "waiting for our own process");
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
+	if (WTERMSIG(status) == SIGPIPE)
+		(void)raise(SIGPIPE); /* who read our answer has had enough of it */
 	(void)say_refused("our own process ended by signal %d", WTERMSIG(status));
 	return TEMPORARY;
 }

@@ -193,7 +193,7 @@ read_options(struct command *c, int argc, char **argv)
 	opterr = 0;
 	/* As sendmail has it, options end where the first address stands. */
 	while (r == EX_OK && (option = getopt(argc, argv,
-	       "+A:B:C:D:d::F:f:Gh:IiL:M:mN:nO:o:p:Q::q::R:r:S:sTtUV:vX:x")) != -1)
+	       "+A:B:b:C:cD:d::e:F:f:Gh:IiL:M:mN:nO:o:p:Q::q::R:r:S:sTtUV:vX:x")) != -1)
 		r = take_option(c, option, optarg);
 	return r;
 }
