@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 
 # The compiler and the libraries. README.md names the same.
 BUILD_PACKAGES='gcc make libc6-dev libinih-dev libidn2-dev libunistring-dev libsodium-dev
-	libmd-dev libpam0g-dev'
+	libssl-dev libmd-dev libpam0g-dev'
 TRY_PACKAGES='ucspi-tcp'
 # What the suites run: linters, entrances, clients, readers, containers. A suite whose
 # program is missing says `skip`.

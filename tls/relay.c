@@ -7,13 +7,18 @@
 #include "tls/relay.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <openssl/err.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
+
+/* Without a movement for so long a connection is idle. */
+#define REST_MS 1000
 
 static void
 say_bye(struct relay *r)
@@ -166,12 +171,30 @@ is_late(const struct relay *r)
 	return r->deadline != 0 && clock_ms() >= r->deadline;
 }
 
+/* An idle connection costs memory: what the handshake and the last octets took goes back. */
+static void
+rest(struct relay *r)
+{
+	r->resting = true;
+	(void)madvise(r->in.buf, RELAY_BUFFER, MADV_DONTNEED); /* pages of their own */
+	(void)madvise(r->out.buf, RELAY_BUFFER, MADV_DONTNEED);
+	(void)malloc_trim(0);
+}
+
+/* Milliseconds for poll(). */
+static int
+time_left(const struct relay *r)
+{
+	if (r->deadline != 0)
+		return (int)(r->deadline - clock_ms());
+	return r->resting || r->in.len > 0 ? -1 : REST_MS;
+}
+
 /* False: a deadline has passed. */
 static bool
-wait_for_either(const struct relay *r)
+wait_for_either(struct relay *r)
 {
 	struct pollfd p[2] = { { r->conn, 0, 0 }, { r->plain, 0, 0 } };
-	int64_t left = r->deadline == 0 ? -1 : r->deadline - clock_ms();
 	int n;
 
 	if (r->want_read || (!r->in.ended && r->in.len == 0))
@@ -187,10 +210,12 @@ wait_for_either(const struct relay *r)
 		p[0].fd = -1;
 	if (p[1].events == 0)
 		p[1].fd = -1;
-	if (r->deadline != 0 && left <= 0)
+	if (is_late(r))
 		return false;
-	n = poll(p, 2, (int)left);
-	return n > 0 || (n == -1 && errno == EINTR);
+	n = poll(p, 2, time_left(r));
+	if (n == 0 && r->deadline == 0)
+		rest(r);
+	return n >= 0 ? n > 0 || r->deadline == 0 : errno == EINTR;
 }
 
 void
@@ -205,8 +230,10 @@ relay_run(struct relay *r)
 		moved |= write_plain(r);
 		moved |= read_plain(r);
 		moved |= write_client(r);
-		if (moved)
+		if (moved) {
+			r->resting = false;
 			continue;
+		}
 		set_deadline(r);
 		if (!wait_for_either(r))
 			break;

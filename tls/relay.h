@@ -14,7 +14,7 @@
 #define RELAY_BUFFER 16384
 
 struct relay_way {
-	char *buf; /* RELAY_BUFFER octets */
+	char *buf; /* RELAY_BUFFER octets, whole pages */
 	size_t at, len;
 	bool ended;   /* its source will send no more */
 	bool closed;  /* its target takes no more; what comes is dropped */
@@ -27,6 +27,7 @@ struct relay {
 	struct relay_way out; /* from the session to the client */
 	bool want_read, want_write; /* what TLS waits for, after the last call */
 	bool said_bye;        /* our close_notify is out */
+	bool resting;         /* nothing has moved for a while: memory was given back */
 	int64_t deadline;     /* of clock_ms(); 0 = none */
 };
 

@@ -34,27 +34,27 @@
 /* Where the relay's descriptors are; all above are closed. */
 enum { ASKER = 3, CONN, PLAIN, CHANNEL, N_FDS };
 
-static char buffers[2][RELAY_BUFFER];
+static _Alignas(4096) char buffers[2][RELAY_BUFFER];
+static struct packet packet; /* one for all: its pages are private memory */
 
 /* The packet TLS_SERVE, and the two descriptors in fds. */
 static bool
 take_request(int asker, int fds[N_FDS])
 {
 	static const struct timeval wait = { ASK_SECONDS, 0 };
-	static struct packet p;
 
 	if (setsockopt(asker, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == -1 ||
-	    packet_recv(asker, &p) != 1)
+	    packet_recv(asker, &packet) != 1)
 		return false;
-	if (p.letter != TLS_SERVE || p.n != 3 || p.fd[1] == -1) {
+	if (packet.letter != TLS_SERVE || packet.n != 3 || packet.fd[1] == -1) {
 		log_error("a request that is none: closed", 0);
-		packet_close_fds(&p);
+		packet_close_fds(&packet);
 		return false;
 	}
-	log_context(p.field[0], p.field[1]);
+	log_context(packet.field[0], packet.field[1]);
 	fds[ASKER] = asker;
-	fds[CONN] = p.fd[0];
-	fds[PLAIN] = p.fd[1];
+	fds[CONN] = packet.fd[0];
+	fds[PLAIN] = packet.fd[1];
 	return true;
 }
 
@@ -87,7 +87,6 @@ prepare(void)
 static void
 tell_failure(const struct handshake *h)
 {
-	static struct packet p;
 	struct log_line l;
 
 	if (h->reason[0] != '\0') { /* else nobody waits any more */
@@ -97,19 +96,18 @@ tell_failure(const struct handshake *h)
 			log_field(&l, "alert", h->alert);
 		log_send(&l, LOG_LEVEL_WARNING);
 	}
-	packet_start(&p, TLS_FAILED);
-	(void)packet_send(ASKER, &p, -1); /* gone: nobody to tell */
+	packet_start(&packet, TLS_FAILED);
+	(void)packet_send(ASKER, &packet, -1); /* gone: nobody to tell */
 }
 
 static bool
 tell_facts(SSL *ssl)
 {
-	static struct packet p;
-	static struct tls_facts f;
+	struct tls_facts f;
 
 	facts_read(&f, ssl);
-	facts_packet(&p, &f);
-	return packet_send(ASKER, &p, -1) == 0;
+	facts_packet(&packet, &f);
+	return packet_send(ASKER, &packet, -1) == 0;
 }
 
 /* After the handshake: what it needed and nobody needs again. */

@@ -446,12 +446,12 @@ def bad_requests():
         # Neither TCP nor anything that could be a client.
         asker = t.asker()
         socket.send_fds(asker, [b"s1\0a\0s\0"], [os.open("/dev/null", os.O_RDWR)] * 2)
-        expect(asker.recv(100) == b"-", "not refused")
+        expect(asker.recv(100)[:1] == b"-", "not refused")
         with t.link() as link:
             link.echo()
 
 
-@case("without certificates, with a passphrase, with Ed25519: told, exit 111")
+@case("a certificate that is missing, with a passphrase, of Ed25519: told, exit 111")
 def cannot_start():
     openssl("genpkey", "-algorithm", "ed25519", "-out", files["ed.key"])
     openssl("req", "-x509", "-new", "-key", files["ed.key"], "-subj", "/CN=mx.test", "-out",
@@ -461,12 +461,11 @@ def cannot_start():
     os.link(files["ec.crt"], files["locked.crt"])
     with open(files["conf"], "w", encoding="ascii") as f:
         f.write("hostname = mx.test\n")
-    for conf, word in (("", "names no tls-cert"), ("locked", "passphrase"),
+    for conf, word in (("locked", "passphrase"),
                        ("ed", "expected RSA"), ("gone", "No such file")):
         with open(files["conf"], "w", encoding="ascii") as f:
             f.write("hostname = mx.test\nsession-user = 61002\n")
-            if conf:
-                f.write("tls-cert = %s.crt\ntls-key = %s.key\n" % (conf, conf))
+            f.write("tls-cert = %s.crt\ntls-key = %s.key\n" % (conf, conf))
         done = subprocess.run([os.path.join(os.environ.get("BUILD", "build"), "tls"), "-c",
                                files["conf"], "-F"], capture_output=True, timeout=SECONDS)
         expect(done.returncode == 111 and word.encode() in done.stderr,

@@ -206,7 +206,7 @@ class Link:
 
     def is_refused(self):
         try:
-            return self.asker.recv(4096) == b"-"
+            return self.asker.recv(4096)[:1] == b"-"
         finally:
             self.close()
 
