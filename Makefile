@@ -50,7 +50,7 @@ POSTERN_LIBS = -linih -lidn2 -lunistring -lsodium -lmd
 AUTH_LIBS = -linih -lidn2 -lunistring -lsodium -lmd
 TLS_LIBS = -linih -lidn2 -lunistring -lssl -lcrypto
 # What relay/ needs: DNS by libunbound in libevent's loop (the router).
-RELAY_LIBS = -linih -lidn2 -lunistring -lunbound -levent -lmd
+RELAY_LIBS = -linih -lidn2 -lunistring -lsodium -lunbound -levent -lresolv -lmd
 STS_LIBS = -linih -lidn2 -lunistring -lcurl
 
 PROGRAMS = smtpd postern tls auth auth-pam spool sts

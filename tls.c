@@ -19,6 +19,7 @@
 #include "base/helper.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "tls/client.h"
 #include "tls/confine.h"
 #include "tls/context.h"
 #include "tls/examine.h"
@@ -169,14 +170,15 @@ find_session_user(struct user *u)
 
 /*
  * With privilege: the owner of the first key. Where that is root, the user of the
- * sessions, with the right to read files, which is kept by the parent alone.
+ * sessions, with the right to read files, which is kept by the parent alone. The same user
+ * where there is no key: connections of ours to others need none.
  */
 static void
 find_user(struct user *u)
 {
-	struct stat st;
+	struct stat st = { .st_uid = 0 };
 
-	if (stat(files.at[0].key[0], &st) == -1) {
+	if (files.n > 0 && stat(files.at[0].key[0], &st) == -1) {
 		log_error(files.at[0].key[0], errno);
 		die_temp("read tls-key", 0);
 	}
@@ -185,8 +187,9 @@ find_user(struct user *u)
 	else
 		*u = (struct user){ st.st_uid, st.st_gid != 0 ? st.st_gid : (gid_t)st.st_uid, false };
 	if (u->uid == 0 || u->gid == 0)
-		die_temp("started with privilege, but tls-key is root's and there is no session "
-		         "user to become: give the key to a user of its own, or set session-user", 0);
+		die_temp("started with privilege, but tls-key is root's, or there is none, and there "
+		         "is no session user to become: give the key to a user of its own, or set "
+		         "session-user", 0);
 	for (unsigned i = 0; i < files.n; i++)
 		for (unsigned k = 0; k < files.at[i].keys; k++)
 			if (stat(files.at[i].key[k], &st) == 0 && st.st_uid != u->uid)
@@ -201,12 +204,11 @@ load(void)
 
 	if (conf_load_tls(&conf, &files, file, log_conf, NULL) != 0)
 		die_temp("the configuration has errors", 0);
-	if (files.n == 0)
-		die_temp("the configuration names no tls-cert", 0);
 	if (privileged)
 		find_user(&u);
-	context = context_load(&files, u.uid, u.gid);
-	if (context == NULL)
+	if (!client_start(&conf))
+		die_temp("start", errno);
+	if (files.n > 0 && (context = context_load(&files, u.uid, u.gid)) == NULL)
 		die_temp("TLS cannot be served", 0);
 	if (privileged && (u.reader ? sandbox_become_reader(u.uid, u.gid) :
 	                              sandbox_become(u.uid, u.gid)) == -1)
@@ -218,7 +220,8 @@ static void
 exchange(struct context *new_context)
 {
 	heap_open();
-	context_free(context);
+	if (context != NULL)
+		context_free(context);
 	context = new_context;
 	heap_seal();
 }
@@ -230,16 +233,19 @@ reload(void)
 	static struct conf new_conf;
 	static struct conf_tls new_files;
 	struct context *new_context = NULL;
+	bool good = conf_load_tls(&new_conf, &new_files, file, log_conf, NULL) == 0;
 
-	if (conf_load_tls(&new_conf, &new_files, file, log_conf, NULL) == 0 && new_files.n > 0)
-		new_context = context_load(&new_files, 0, 0);
-	if (new_context == NULL) {
+	if (good && new_files.n > 0)
+		good = (new_context = context_load(&new_files, 0, 0)) != NULL;
+	if (!good) {
 		log_error("reload failed: the certificates of before stay", 0);
 		return;
 	}
 	exchange(new_context);
 	conf = new_conf;
 	files = new_files;
+	if (!client_start(&conf))
+		log_error("the authorities' certificates of before stay", errno);
 	log_notice("reloaded");
 }
 
@@ -265,8 +271,9 @@ prepare(void)
 {
 	if (!ticket_rotate(clock_ms()))
 		log_error("no randomness for ticket keys", 0);
-	if (!holder_lives(context->holder))
+	if (context != NULL && !holder_lives(context->holder))
 		replace_holder();
+	client_prepare();
 }
 
 static int

@@ -22,10 +22,11 @@ enum tls_word {
 	/*
 	 * To it, as a client: session-id, peer's address, the server's names separated by
 	 * blanks (the first is for SNI, any one will do in its certificate; "" for a literal),
-	 * how to verify ("none", "name": RFC 6125 with the authorities of tls-ca, "dane": RFC
-	 * 7672), then up to LIMIT_TLSA records, each one field "usage selector matching-type
-	 * hex". Descriptors as above; answered as above, where `verified` says that what was
-	 * asked for holds, with "none" that "name" would have. TLS_FAILED has its reason.
+	 * how to verify ("none", "name": RFC 6125 with the authorities of tls-ca, "try": the
+	 * same, but who fails is served, too, "dane": RFC 7672), then up to LIMIT_TLSA records,
+	 * each one field "usage selector matching-type hex". Descriptors as above; answered as
+	 * above, with the server's certificate, and `verified` says that what was asked for
+	 * holds. TLS_FAILED has its reason.
 	 */
 	TLS_CONNECT = 'c',
 	/* From it: the facts of struct tls_facts, in its order. Data may flow from here on. */

@@ -15,7 +15,7 @@ enum route_policy {
 	/* A must. Verify "dane" with the records, or "none" where n_tlsa is 0. */
 	ROUTE_POLICY_DANE,
 	ROUTE_POLICY_STS_ENFORCE, /* a must, verify "name" */
-	/* As NONE; tls_facts.verified says whether "name" would have held. */
+	/* As NONE, but verify "try": tls_facts.verified says whether "name" would have held. */
 	ROUTE_POLICY_STS_TESTING,
 };
 

@@ -203,8 +203,9 @@ group_name(SSL *ssl)
 #endif
 }
 
-void
-facts_read(struct tls_facts *f, SSL *ssl)
+/* What both sides see alike. */
+static void
+read_common(struct tls_facts *f, SSL *ssl)
 {
 	const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
@@ -215,10 +216,31 @@ facts_read(struct tls_facts *f, SSL *ssl)
 	if (sni != NULL && is_safe(sni, strlen(sni)))
 		copy(f->sni, sizeof f->sni, sni);
 	copy(f->resumed, sizeof f->resumed, SSL_session_reused(ssl) == 1 ? "yes" : "");
-	read_client(f, ssl);
 	read_exporter(f->exporter, ssl);
+}
+
+void
+facts_read(struct tls_facts *f, SSL *ssl)
+{
+	read_common(f, ssl);
+	read_client(f, ssl);
 	read_endpoint(f->endpoint, ssl);
 	ERR_clear_error(); /* what is not there has left its mark */
+}
+
+void
+facts_read_server(struct tls_facts *f, SSL *ssl, bool verified)
+{
+	const X509 *cert = SSL_get0_peer_certificate(ssl);
+
+	read_common(f, ssl);
+	copy(f->verified, sizeof f->verified, verified ? "yes" : "");
+	if (cert != NULL) {
+		facts_name(f->subject, sizeof f->subject, X509_get_subject_name(cert));
+		facts_fingerprint(f->fingerprint, cert);
+		facts_endpoint(f->endpoint, cert);
+	}
+	ERR_clear_error();
 }
 
 void

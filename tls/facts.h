@@ -3,12 +3,16 @@
 #define TLS_FACTS_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 
 #include "base/helper.h"
 #include "base/packet.h"
 
 /* Fills f from a connection of our server side. */
 void facts_read(struct tls_facts *f, SSL *ssl);
+
+/* The same from one of our client side: subject, fingerprint and endpoint are the server's. */
+void facts_read_server(struct tls_facts *f, SSL *ssl, bool verified);
 
 /* Makes p the packet TLS_UP. */
 void facts_packet(struct packet *p, const struct tls_facts *f);

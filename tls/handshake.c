@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/x509.h>
 #include <poll.h>
 #include <string.h>
 
@@ -45,13 +46,20 @@ static void
 find_reason(struct handshake *h, int error)
 {
 	const char *why = ERR_reason_error_string(ERR_peek_error());
+	long verify = SSL_get_verify_result(h->ssl);
+	struct text t;
 
 	if (ERR_peek_error() == 0)
 		why = error == SSL_ERROR_SYSCALL && errno != 0 ? strerror(errno) : "closed";
 	else if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		why = "closed";
-	if (why == NULL || !text_copy(h->reason, sizeof h->reason, why))
-		(void)text_copy(h->reason, sizeof h->reason, "unknown");
+	text_init(&t, h->reason, sizeof h->reason);
+	text_add(&t, why != NULL ? why : "unknown");
+	if (verify != X509_V_OK && SSL_is_server(h->ssl) == 0 &&
+	    ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+		text_add(&t, ": ");
+		text_add(&t, X509_verify_cert_error_string(verify));
+	}
 	ERR_clear_error();
 }
 
@@ -65,7 +73,7 @@ handshake_run(struct handshake *h)
 		int r, error;
 
 		errno = 0;
-		r = SSL_accept(h->ssl);
+		r = SSL_do_handshake(h->ssl);
 		if (r == 1)
 			break;
 		error = SSL_get_error(h->ssl, r);

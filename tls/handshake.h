@@ -1,4 +1,4 @@
-/* The handshake with a client, on a non-blocking descriptor, under a deadline. */
+/* The handshake, of either side, on a non-blocking descriptor, under a deadline. */
 #ifndef TLS_HANDSHAKE_H
 #define TLS_HANDSHAKE_H
 
@@ -8,11 +8,11 @@
 
 struct handshake {
 	SSL *ssl;
-	int conn;         /* the client's connection, non-blocking */
+	int conn;         /* the other side's connection, non-blocking */
 	int asker;        /* who waits for the facts; its end is ours */
 	int64_t deadline; /* of clock_ms() */
 	/* Why it failed: a few words, "" where nobody is to be told. */
-	char reason[80];
+	char reason[160];
 	char alert[80];   /* the alert sent or received: "sent handshake failure" */
 };
 
