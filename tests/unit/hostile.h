@@ -31,6 +31,9 @@ static int sock;   /* the session's end of the boundary */
 static int body;   /* the message file, once we have it */
 static int log_fd; /* the keeper's fd 2 */
 static pid_t keeper;
+static int feed = -1;   /* where it connects to helpers, and */
+static int feed_end = -1; /* its other end, which a keeper does not have */
+static int client = -1; /* the client's connection: with one it may have TLS */
 static char answer_text[LIMIT_PACKET + 1];
 static size_t answer_len;
 
@@ -53,14 +56,17 @@ be_keeper(int boundary)
 		.domains = openat(dir, "domains", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.conf = &conf,
 		.job = { .session_id = "test", .service = SERVICE_SMTP,
-		         .boundary = boundary, .conn = -1 },
-		.tls = { NULL, -1 },
-		.auth = { NULL, -1 },
+		         .boundary = boundary, .conn = client },
+		.may_secure = client != -1,
+		.tls = { NULL, feed },
+		.auth = { NULL, feed },
 		.append = "",
 		.size = SIZE,
 	};
 
 	MUST(dup2(log_fd, 2) == 2);
+	if (feed_end != -1)
+		MUST(close(feed_end) == 0);
 	alarm(3 * DEADLINE);
 	(void)signal(SIGPIPE, SIG_IGN); /* as smtpd does */
 	log_open("keeper");
@@ -270,7 +276,7 @@ finish(enum keeper_end end, int lines, const char *event, int mails, const char 
 }
 
 /* The usual end: cut off at once, one line, no file of this transaction. */
-static void
+static inline void
 refused(int mails, const char *name)
 {
 	char c = hear();
