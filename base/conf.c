@@ -296,6 +296,8 @@ static const struct ini_key global_keys[] = {
 	  "a time such as 2h, 1s to 7d" },
 	{ "timeouts", "idle", ini_seconds, AT(idle), 60, SECONDS_MAX,
 	  "a time such as 5m, 60s to 7d" },
+	{ "timeouts", "dns", ini_seconds, AT(dns_timeout), 1, LIMIT_DNS,
+	  "a time such as 20s, 1s to 30s" },
 	{ "timeouts", "stop", ini_seconds, AT(stop), 0, 3600,
 	  "a time such as 30s, 0s to 1h" },
 	{ .name = NULL },
@@ -344,6 +346,7 @@ set_defaults(struct conf *c)
 	c->idle = 300;
 	c->stop = 30;
 	c->handshake = 30;
+	c->dns_timeout = LIMIT_DNS;
 	c->mechanisms = MECHANISMS_DEFAULT;
 	c->srs = true;
 	c->sender_check = SENDER_CHECK_SUBMISSION;

@@ -94,6 +94,7 @@ struct conf {
 	uint64_t command;               /* to the next command, RFC 5321 4.5.3.2.7 */
 	uint64_t data;                  /* to the next octets of a message */
 	uint64_t handshake;             /* of TLS, from its first octet to its last */
+	uint64_t dns_timeout;           /* for the answer to one question */
 	uint64_t session;               /* from greeting to close */
 	uint64_t idle;                  /* without connections before the front leaves */
 	uint64_t stop;                  /* for running sessions after SIGTERM */

@@ -95,8 +95,8 @@
 #define LIMIT_ROUTE_RECORDS (LIMIT_MX * LIMIT_TLSA_TEXT)
 /* Names that a server's certificate may bear (RFC 7672 3.2.2), separated by blanks. */
 #define LIMIT_TLS_PEERS (3 * (LIMIT_DOMAIN + 1))
-/* Seconds for a route, and of these for one DNS question and for a policy. */
-#define LIMIT_ROUTE 90
+/* Seconds for a route, and of these for one DNS question at most and for a policy. */
+#define LIMIT_ROUTE 130
 #define LIMIT_DNS 30
 #define LIMIT_STS_FETCH 30
 /* RFC 8461 3.3: a policy's file is cut off here; what we keep of one. */

@@ -15,6 +15,7 @@
 struct dns {
 	struct ub_ctx *ctx;
 	struct event_base *base;
+	struct timeval patience;
 };
 
 struct question {
@@ -152,6 +153,7 @@ dns_open(const struct conf *c, struct event_base *base, bool have_ipv6)
 		return NULL;
 	}
 	d->base = base;
+	d->patience.tv_sec = (time_t)c->dns_timeout;
 	if (set_options(d, have_ipv6) && set_resolvers(d, c) && set_anchor(d, c) &&
 	    make_ready(d))
 		return d;
@@ -212,7 +214,6 @@ fail_now(struct question *q, const char *why)
 void
 dns_ask(struct dns *d, const char *name, int type, dns_done *done, void *data, unsigned tag)
 {
-	static const struct timeval patience = { LIMIT_DNS, 0 };
 	struct question *q = calloc(1, sizeof *q);
 
 	if (q == NULL) {
@@ -227,7 +228,7 @@ dns_ask(struct dns *d, const char *name, int type, dns_done *done, void *data, u
 	q->timer = evtimer_new(d->base, on_timeout, q);
 	if (!text_copy(q->name, sizeof q->name, name))
 		fail_now(q, "the name is too long");
-	else if (q->timer == NULL || event_add(q->timer, &patience) == -1)
+	else if (q->timer == NULL || event_add(q->timer, &d->patience) == -1)
 		fail_now(q, "out of memory");
 	else if (ub_resolve_event(d->ctx, name, type, ns_c_in, q, on_answer, NULL) != 0)
 		fail_now(q, "the question cannot be asked");

@@ -1,6 +1,6 @@
 /*
  * Questions to DNS through libunbound, many at once, in a libevent loop. Every one is
- * answered, after LIMIT_DNS seconds at the latest.
+ * answered, after dns_timeout seconds at the latest.
  */
 #ifndef RELAY_DNS_H
 #define RELAY_DNS_H
