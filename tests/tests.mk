@@ -10,6 +10,10 @@ $(BUILD)/test/unit_%: tests/unit/%.c $(wildcard tests/unit/*.h) $(BUILD)/modules
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/modules.a $(POSTERN_LIBS)
 
+# Modules of tls/ need OpenSSL.
+$(BUILD)/test/unit_tls_% $(BUILD)/test/replay_tls_% build-fuzz/fuzz_tls_%: \
+	POSTERN_LIBS += -lssl -lcrypto
+
 $(BUILD)/test/%: tests/fault/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -lseccomp
