@@ -53,7 +53,7 @@ TLS_LIBS = -linih -lidn2 -lunistring -lssl -lcrypto
 RELAY_LIBS = -linih -lidn2 -lunistring -lsodium -lunbound -levent -lresolv -lmd
 STS_LIBS = -linih -lidn2 -lunistring -lcurl
 
-PROGRAMS = smtpd postern tls auth auth-pam spool sts
+PROGRAMS = smtpd postern tls auth auth-pam spool sts flush
 BASE = $(wildcard base/*.c)
 SESSION = $(wildcard session/*.c)
 KEEPER = $(wildcard keeper/*.c)
@@ -107,6 +107,14 @@ $(BUILD)/spool: $(call objects,spool.c $(SPOOL) $(KEEPER) $(BASE))
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Static where all its libraries come that way (libunbound's and libevent's are in their
+# development packages): it starts for every message that is queued.
+STATIC_FLUSH := $(shell echo 'int main(void){return 0;}' | $(CC) $(STATIC) -Wl,--no-warnings \
+	-x c -o /dev/null - $(RELAY_LIBS) 2>/dev/null && echo $(STATIC) -Wl,--no-warnings)
+FLUSH_FRONT = front/starter.c front/users.c
+$(BUILD)/flush: $(call objects,flush.c $(RELAY) $(FLUSH_FRONT) $(BASE))
+	$(CC) $(ALL_LDFLAGS) $(STATIC_FLUSH) -o $@ $^ $(RELAY_LIBS)
 
 # All modules without a main(), for the tests.
 $(BUILD)/modules.a: $(call objects,$(FRONT) $(SESSION) $(KEEPER) $(AUTH) $(TLS) $(RELAY) $(STS) \

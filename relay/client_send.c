@@ -120,8 +120,12 @@ put_chunk(struct transaction *t, bool last)
 	char buf[64];
 	struct text line;
 
-	if (last && client_is_abandoned(&t->c->io))
+	/* With some of it refused there must be no end that might be taken. */
+	if (last && t->n_chunks > 0 && t->n_said > 0 && !transaction_settle(t))
 		return false;
+	if (t->failed || (last && client_is_abandoned(&t->c->io)))
+		return false;
+	t->n_chunks++;
 	text_init(&line, buf, sizeof buf);
 	text_add(&line, "BDAT ");
 	text_addu(&line, t->n_chunk);
@@ -159,7 +163,7 @@ add_to_chunk(void *arg, const char *s, size_t len)
 static void
 send_chunks(struct transaction *t)
 {
-	t->n_chunk = 0;
+	t->n_chunk = t->n_chunks = 0;
 	t->c->needs_reset = true;
 	if (!content_write(t->content, false, add_to_chunk, t)) {
 		if (t->content->file.failed) {

@@ -27,7 +27,8 @@ struct transaction {
 	bool go;                  /* 354 */
 	bool failed;              /* verdict holds for all that were taken */
 	struct client_verdict verdict;
-	size_t n_chunk;
+	unsigned n_chunks;        /* that have gone out */
+	size_t n_chunk;           /* octets of the one that is filled */
 	char chunk[LIMIT_CHUNK];
 };
 

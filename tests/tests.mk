@@ -28,6 +28,12 @@ $(BUILD)/test/route: tests/system/route.c $(BUILD)/modules.a $(BUILD)/sts
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/modules.a $(RELAY_LIBS)
 	ln -sf ../sts $(@D)/sts
 
+# The sender alone, static as flush is: what it needs is what its seccomp filter has to let by.
+SENDER = $(wildcard relay/sender*.c relay/client*.c relay/content*.c)
+$(BUILD)/test/sender: tests/system/sender_main.c $(call objects,$(SENDER) $(BASE))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(STATIC_AUTH) -o $@ $^ -linih -lidn2 -lunistring -lsodium
+
 # The floors are static programs, as smtpd is one.
 $(BUILD)/test/greet $(BUILD)/test/floor: ALL_LDFLAGS += $(STATIC)
 
@@ -65,7 +71,7 @@ build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) build-fuzz/modules.a
 	clang -std=gnu17 -I. -D_GNU_SOURCE $(WARN) -g -O1 -fsanitize=fuzzer $(FUZZ_SANITIZE) \
 		$(FUZZ_WRAP) -o $@ $< build-fuzz/modules.a $(POSTERN_LIBS)
 
-tests: all $(UNITS) $(TOOLS) $(BUILD)/test/smtpd-probe $(BUILD)/test/route \
+tests: all $(UNITS) $(TOOLS) $(BUILD)/test/sender $(BUILD)/test/smtpd-probe $(BUILD)/test/route \
 		$(FUZZERS:%=$(BUILD)/test/replay_%)
 
 check: tests headers
