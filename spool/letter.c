@@ -68,7 +68,7 @@ judge_line(struct letter *l)
 
 	if (len == 1)
 		return end_header(l, l->line, l->len);
-	if (l->line == 0 && is_from_line(line, len))
+	if (l->line == 0 && is_from_line(line, len) && !header_is_field(line, len))
 		l->len = 0;
 	else if ((l->line == 0 || (*line != ' ' && *line != '\t')) &&
 	         !header_is_field(line, len))

@@ -17,6 +17,7 @@
 
 #include "base/helper.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "spool/ask.h"
 #include "spool/inject.h"
 #include "spool/local.h"
@@ -271,6 +272,22 @@ serve(int conn)
 	return 0;
 }
 
+/* Started with privilege: STATE's owner from here on, children and sessions too. */
+static void
+become_owner(void)
+{
+	struct stat st;
+
+	if (!sandbox_is_privileged())
+		return;
+	if (fstat(service.state, &st) == -1)
+		die_temp(service.conf.state, errno);
+	if (st.st_uid == 0 || st.st_gid == 0)
+		die_temp("STATE belongs to root; give it to a user of its own", 0);
+	if (sandbox_become(st.st_uid, st.st_gid) == -1)
+		die_temp("become STATE's owner", errno);
+}
+
 int
 serve_run(const char *file)
 {
@@ -280,6 +297,7 @@ serve_run(const char *file)
 	service.file = file;
 	if (!load())
 		return 111;
+	become_owner();
 	service.slots = memfd_create("slots", MFD_CLOEXEC);
 	if (service.slots == -1)
 		die_temp("memfd_create", errno);
