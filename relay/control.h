@@ -7,14 +7,18 @@
 #define RELAY_CONTROL_H
 
 enum control_word {
-	/* To the runner: a queue's directory name, then "now" (whatever is due or not) or "". */
+	/*
+	 * To the runner: a queue's directory name, then "" (what is due, nothing where
+	 * deliver = hold), CONTROL_NAME (what is due, there too), or CONTROL_NOW (whatever
+	 * is due or not).
+	 */
 	CONTROL_RUN = 'd',
 	/* From it: start a sender; beside it the sender's end of its boundary. Not answered. */
 	CONTROL_SENDER = 's',
 	/*
-	 * From it: have a report queued by `spool`. The domain that its count is limited by,
-	 * "" for none; beside it two files at their start: the message, and the envelope in
-	 * qmail-queue's form. Answered by CONTROL_REPORTED and nothing else before it.
+	 * From it: have a report queued by `spool`. Beside it two files at their start: the
+	 * message, and the envelope in qmail-queue's form. Answered by CONTROL_REPORTED and
+	 * nothing else before it.
 	 */
 	CONTROL_REPORT = 'i',
 	/* To the runner: a letter of enum control_reported. */
@@ -23,9 +27,11 @@ enum control_word {
 	CONTROL_DONE = 'e',
 };
 
+#define CONTROL_NAME "name"
+#define CONTROL_NOW "now"
+
 enum control_reported {
 	REPORTED_YES = 'y',   /* it is on disk */
-	REPORTED_LIMIT = 'l', /* too many in this hour: not made */
 	REPORTED_LATER = 't', /* cannot be taken now */
 	REPORTED_NEVER = 'n', /* its recipient is refused for good */
 };

@@ -45,4 +45,11 @@ int report_notice(int fd, const struct conf *c, const char *domain, const char *
 /* True when the header of e's message has that field. */
 bool report_is_double(const struct envelope *e, int message_fd);
 
+/*
+ * Backscatter: counts a report to a sender of this domain in STATE/reports, and is true when
+ * there were `limit` already in this hour (0: never). Two domains that share a place in that
+ * table begin anew in turns; so does all of it when it can't be read.
+ */
+bool report_is_over(int state, const char *domain, uint64_t limit, time_t now);
+
 #endif

@@ -68,7 +68,8 @@ load_next(struct run *r)
 			continue;
 		w->used = true;
 		w->strict = w->m.e.require_tls;
-		if (w->m.e.hold && !r->now) {
+		w->dirty = false;
+		if (w->m.e.hold) {
 			queue_unload(&w->m);
 			w->used = false;
 		} else if (!has_due(r, &w->m.e)) {
@@ -224,10 +225,10 @@ pass(struct run *r, bool strict)
 	for (;;) {
 		assign(r);
 		/* A connection that nobody waits for any more is not waited for. */
-		if (!has_busy(r) || (r->n_waiting == 0 && find_slot(r, SLOT_SENDING) == NULL &&
-		                     !load_next(r)))
+		if (r->n_waiting == 0 && find_slot(r, SLOT_SENDING) == NULL && !load_next(r))
 			break;
-		poll_slots(r);
+		if (has_busy(r))
+			poll_slots(r);
 	}
 	for (unsigned i = 0; i < r->n_slots; i++)
 		if (r->slots[i].state != SLOT_FREE)
@@ -253,32 +254,35 @@ read_schedule(struct run *r, int fd)
 	r->schedule.changed = true;
 }
 
-/* When a hop that is left alone now may be tried. */
+/* When a hop that is left alone now may be tried; 0: there is none such. */
 static time_t
-earliest_host(const struct run *r)
+earliest_host(const struct run *r, time_t now)
 {
 	time_t when = 0;
 
-	for (unsigned i = 0; i < r->schedule.n; i++)
-		if (when == 0 || r->schedule.host[i].until < when)
-			when = r->schedule.host[i].until;
+	for (unsigned i = 0; i < r->schedule.n; i++) {
+		time_t until = r->schedule.host[i].until;
+
+		if (until > now && (when == 0 || until < when))
+			when = until;
+	}
 	return when;
 }
 
 static time_t
 next_time(const struct run *r, time_t now)
 {
-	time_t due = r->due, host = earliest_host(r);
+	const struct conf *c = r->setup->conf;
+	time_t due = r->due, host = earliest_host(r, now), last = now + (time_t)c->retry_max;
 
 	/* Nothing was sent for want of a host: not before one may be tried again. */
-	if ((r->no_hop[0].is || r->no_hop[1].is) && host > due)
-		due = host;
+	if (due != 0 && due <= now && (r->no_hop[0].is || r->no_hop[1].is))
+		due = host != 0 ? host : now + (time_t)c->retry_min;
 	if (r->age_due != 0 && (due == 0 || r->age_due < due))
 		due = r->age_due;
-	if (due <= now)
-		due = now + (due == 0 ? (time_t)r->setup->conf->retry_max : 1);
-	return due < now + (time_t)r->setup->conf->retry_max ? due :
-	       now + (time_t)r->setup->conf->retry_max;
+	if (due == 0 || due > last)
+		return last;
+	return due > now ? due : now + 1;
 }
 
 static void
@@ -297,14 +301,14 @@ set_schedule(struct run *r, int *fd)
 static void
 passes(struct run *r)
 {
-	struct timespec seen;
+	struct timespec seen = { 0, 0 };
 	int retry = queue_open_retry(&r->queue, false);
 
 	if (retry == -1 && errno != ENOENT)
 		log_error("open retry", errno);
 	read_schedule(r, retry);
-	memset(&seen, 0, sizeof seen);
 	do {
+		(void)queue_changed(&r->queue, &seen); /* as it is now */
 		r->due = r->age_due = 0;
 		r->strict_met = false;
 		pass(r, false);
@@ -312,20 +316,33 @@ passes(struct run *r)
 			pass(r, true);
 		if (queue_remove_empty(&r->queue))
 			break;
-		/* What came while the directory was read is seen by reading it again. */
 		set_schedule(r, &retry);
 		r->now = false;
+		/* What came while the directory was read is seen by reading it again. */
 	} while (queue_changed(&r->queue, &seen) && !must_stop);
 	if (retry != -1)
 		(void)close(retry); /* a loss costs an attempt */
 }
 
+/* It is looked at again when it is asked for by name, or set free. */
+static void
+put_off(struct run *r)
+{
+	int retry = queue_open_retry(&r->queue, true);
+
+	if (retry == -1 ||
+	    schedule_set_due(retry, time(NULL) + (time_t)r->setup->conf->retry_max) == -1)
+		log_error("write retry", errno);
+	if (retry != -1)
+		(void)close(retry); /* nothing was written */
+}
+
 static enum control_done
-run_domain(struct run *r, const char *name, bool now)
+run_domain(struct run *r, const char *name, const char *how)
 {
 	enum control_done done = DONE_RUN;
 
-	r->now = now;
+	r->now = strcmp(how, CONTROL_NOW) == 0;
 	r->routed = false;
 	memset(r->no_hop, 0, sizeof r->no_hop);
 	switch (queue_open(&r->queue, name)) {
@@ -342,12 +359,14 @@ run_domain(struct run *r, const char *name, bool now)
 	(void)queue_domain(r->domain, name); /* queue_open() has asked */
 	if (!run_configure(r))
 		done = DONE_ERROR;
-	else if (r->next.kind == NEXT_HOLD && !now)
+	else if (r->next.kind == NEXT_HOLD && how[0] == '\0')
 		done = DONE_HELD;
 	else if (r->next.kind == NEXT_HOLD)
 		r->next.kind = NEXT_MX;
 	if (done == DONE_RUN)
 		passes(r);
+	else if (done == DONE_HELD)
+		put_off(r);
 	queue_close(&r->queue);
 	return done;
 }
@@ -460,7 +479,7 @@ runner_work(const struct runner_setup *setup)
 		packet_close_fds(&p);
 		if (!good)
 			return 111;
-		done = run_domain(&r, name, strcmp(p.field[1], "now") == 0);
+		done = run_domain(&r, name, p.field[1]);
 		packet_start(&p, CONTROL_DONE);
 		packet_addc(&p, (char)done);
 		if (packet_send(setup->control, &p, -1) == -1)

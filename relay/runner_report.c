@@ -51,14 +51,13 @@ wait_for_answer(const struct run *r)
 
 /* The message is in memory at fd. */
 static enum control_reported
-inject(const struct run *r, int fd, const struct address *to, const char *limited)
+inject(const struct run *r, int fd, const struct address *to)
 {
 	enum control_reported answer = REPORTED_LATER;
 	int envelope = make_envelope(to);
 	static struct packet p;
 
 	packet_start(&p, CONTROL_REPORT);
-	packet_add(&p, limited);
 	if (envelope != -1 && lseek(fd, 0, SEEK_SET) == 0 &&
 	    packet_send_pair(r->setup->control, &p, fd, envelope) == 0)
 		answer = wait_for_answer(r);
@@ -98,9 +97,7 @@ send_report(const struct run *r, const struct work *w, enum report_kind kind,
 	int fd = memfd_create("report", MFD_CLOEXEC);
 
 	if (fd != -1 && report_write(fd, &report) == 0)
-		answer = inject(r, fd, kind == REPORT_DOUBLE ? &c->postmaster : &e->sender,
-		                /* Who has logged in is no stranger whose name was borrowed. */
-		                kind == REPORT_DOUBLE || e->login[0] != '\0' ? "" : e->sender.domain);
+		answer = inject(r, fd, kind == REPORT_DOUBLE ? &c->postmaster : &e->sender);
 	else
 		log_error("write a report", errno);
 	if (fd != -1)
@@ -138,7 +135,6 @@ tell_double(struct run *r, struct work *w, const unsigned short *which, unsigned
 	case REPORTED_YES:
 		log_report(r, w, "report", REPORT_DOUBLE, n);
 		break;
-	case REPORTED_LIMIT:
 	case REPORTED_NEVER:
 		log_report(r, w, "report-dropped", REPORT_DOUBLE, n);
 		break;
@@ -154,12 +150,15 @@ tell_sender(struct run *r, struct work *w, int kind, const unsigned short *which
 	/* RFC 5321 6.1: a report is never answered by a report. */
 	if (w->m.e.sender.local[0] == '\0')
 		return kind == REPORT_FAILED ? tell_double(r, w, which, n) : TELL_DONE;
+	/* Who has logged in is no stranger whose name was borrowed. */
+	if (w->m.e.login[0] == '\0' && report_is_over(r->setup->state, w->m.e.sender.domain,
+	                                              r->setup->conf->reports, time(NULL))) {
+		log_report(r, w, "report-limited", kind, n);
+		return TELL_DONE;
+	}
 	switch (send_report(r, w, (enum report_kind)kind, which, n)) {
 	case REPORTED_YES:
 		log_report(r, w, "report", kind, n);
-		return TELL_DONE;
-	case REPORTED_LIMIT:
-		log_report(r, w, "report-limited", kind, n);
 		return TELL_DONE;
 	case REPORTED_NEVER:
 		/* There is no way back to the sender: that is a double bounce, too. */
@@ -180,7 +179,7 @@ tell_postmaster(struct run *r, const char *file, const char *why)
 		return; /* the log has it */
 	fd = memfd_create("notice", MFD_CLOEXEC);
 	if (fd == -1 || report_notice(fd, c, r->queue.domain, file, why, time(NULL)) == -1 ||
-	    inject(r, fd, &c->postmaster, "") != REPORTED_YES)
+	    inject(r, fd, &c->postmaster) != REPORTED_YES)
 		log_notice("the postmaster could not be told of a file set aside");
 	if (fd != -1)
 		(void)close(fd); /* in memory only */

@@ -24,6 +24,7 @@
 struct work {
 	struct queue_message m;
 	bool used;
+	bool dirty;                        /* marks were written, and not synced */
 	bool strict;                       /* REQUIRETLS (RFC 8689) */
 	unsigned from;                     /* recipients before this one were asked for */
 	char host[LIMIT_DOMAIN + 1];       /* of the last attempt, "" for none */

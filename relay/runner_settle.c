@@ -70,6 +70,7 @@ settle_known(struct run *r, struct work *w, unsigned i)
 	to->state = ENVELOPE_DONE;
 	to->attempts++;
 	/* In the file before anything else is done; on disk with the message's end. */
+	w->dirty = true;
 	if (envelope_put_mark(w->m.envelope_fd, to) == -1)
 		log_disk("mark a recipient");
 	log_outcome(r, w, i, w->outcomes[i].relayed ? "relayed" : "sent");
@@ -88,7 +89,8 @@ earliest(time_t *t, time_t when)
 static void
 note_due(struct run *r, const struct envelope *e)
 {
-	const struct conf *c = r->setup->conf;
+	time_t expire = e->arrived + (time_t)r->setup->conf->expire;
+	time_t delay = e->arrived + (time_t)r->setup->conf->delay_report;
 	time_t now = time(NULL);
 
 	for (unsigned i = 0; i < e->n; i++) {
@@ -97,9 +99,12 @@ note_due(struct run *r, const struct envelope *e)
 		if (to->state != ENVELOPE_TODO && to->state != ENVELOPE_DELIVERED)
 			continue;
 		earliest(&r->due, to->next);
-		earliest(&r->age_due, e->arrived + (time_t)c->expire);
-		if (!to->delay_told && e->arrived + (time_t)c->delay_report > now)
-			earliest(&r->age_due, e->arrived + (time_t)c->delay_report);
+		if (to->next > now)
+			continue; /* next comes before these (defer()) */
+		if (expire > now)
+			earliest(&r->age_due, expire);
+		if (!to->delay_told && delay > now)
+			earliest(&r->age_due, delay);
 	}
 }
 
@@ -116,8 +121,10 @@ static void
 defer(const struct run *r, struct work *w, unsigned i, bool tried)
 {
 	const struct conf *c = r->setup->conf;
+	const struct envelope *e = &w->m.e;
 	struct envelope_to *to = &w->m.e.to[i];
 	struct outcome *o = &w->outcomes[i];
+	time_t now = time(NULL);
 
 	if (is_older(&w->m.e, c->expire)) {
 		o->class = '5';
@@ -128,7 +135,13 @@ defer(const struct run *r, struct work *w, unsigned i, bool tried)
 	if (!tried)
 		return; /* the host's backoff counts */
 	to->attempts++;
-	to->next = time(NULL) + schedule_backoff(c, to->attempts);
+	to->next = now + schedule_backoff(c, to->attempts);
+	/* Reports and the last attempt come in time. */
+	if (to->next > e->arrived + (time_t)c->expire)
+		to->next = e->arrived + (time_t)c->expire;
+	if (!to->delay_told && now < e->arrived + (time_t)c->delay_report &&
+	    to->next > e->arrived + (time_t)c->delay_report)
+		to->next = e->arrived + (time_t)c->delay_report;
 	log_outcome(r, w, i, "deferred");
 }
 
@@ -142,6 +155,7 @@ wants(const struct envelope_to *to, unsigned what)
 static void
 mark(struct work *w, unsigned i)
 {
+	w->dirty = true;
 	if (envelope_put_mark(w->m.envelope_fd, &w->m.e.to[i]) == -1)
 		log_disk("mark a recipient");
 }
@@ -273,7 +287,7 @@ finish(struct run *r, struct work *w)
 		if (queue_finish(&r->queue, &w->m) == -1)
 			log_disk("remove an envelope");
 	} else {
-		if (fdatasync(w->m.envelope_fd) == -1)
+		if (w->dirty && fdatasync(w->m.envelope_fd) == -1)
 			log_disk("sync an envelope");
 		note_due(r, &w->m.e);
 	}

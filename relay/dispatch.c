@@ -1,0 +1,505 @@
+/* See dispatch.h. One loop: words come in, domains go to runners, children end. */
+#include "relay/dispatch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "base/packet.h"
+#include "relay/control.h"
+#include "relay/dispatch_own.h"
+#include "relay/queue.h"
+#include "relay/schedule.h"
+
+#define BUSY_MS 2000   /* until a domain that another flush has is tried again */
+#define BUSY_TRIES 30
+#define STOP_MS 60000  /* for runners after SIGTERM */
+
+static volatile sig_atomic_t must_stop;
+
+static void
+on_signal(int sig)
+{
+	if (sig != SIGCHLD)
+		must_stop = 1;
+}
+
+/* Signals come only while the loop waits. */
+static void
+catch_signals(struct dispatch *d)
+{
+	static const int wanted[] = { SIGTERM, SIGINT, SIGCHLD };
+	struct sigaction on = { .sa_handler = on_signal };
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+		(void)sigaddset(&set, wanted[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, &d->outside);
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+		(void)sigdelset(&d->outside, wanted[i]);
+		(void)sigaction(wanted[i], &on, NULL);
+	}
+	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal */
+}
+
+/* -- what is to be run ----------------------------------------------------------------------- */
+
+/* Twice the same is once; the stronger word counts. */
+static void
+add_pending(struct dispatch *d, const char *domain, const char *how, unsigned tries)
+{
+	struct pending *p = d->pending, *end = d->pending + d->n_pending;
+
+	while (p < end && strcmp(p->domain, domain) != 0)
+		p++;
+	if (p == end) {
+		if (d->n_pending == PENDING_MAX)
+			return; /* the timer finds it */
+		d->n_pending++;
+		*p = (struct pending){ .tries = tries };
+		(void)text_copy(p->domain, sizeof p->domain, domain); /* checked */
+	}
+	if (strlen(how) > strlen(p->how) || strcmp(how, CONTROL_NOW) == 0)
+		(void)text_copy(p->how, sizeof p->how, how);
+	p->after = tries > 0 ? clock_ms() + BUSY_MS : 0;
+}
+
+/* A word: "DOMAIN", "DOMAIN name", "DOMAIN now". Anything else is nobody's. */
+static void
+take_word(struct dispatch *d, char *word)
+{
+	char *how = strchr(word, ' ');
+
+	if (how != NULL)
+		*how++ = '\0';
+	if (!queue_is_domain(word) ||
+	    (how != NULL && strcmp(how, CONTROL_NAME) != 0 && strcmp(how, CONTROL_NOW) != 0)) {
+		log_notice("a word that names no queue");
+		return;
+	}
+	add_pending(d, word, how != NULL ? how : "", 0);
+}
+
+static void
+read_door(struct dispatch *d, int door)
+{
+	char word[LIMIT_NAME + 16];
+	ssize_t n;
+
+	while (d->n_pending < PENDING_MAX &&
+	       (n = recv(door, word, sizeof word - 1, MSG_DONTWAIT)) >= 0) {
+		word[n] = '\0';
+		take_word(d, word);
+	}
+}
+
+static void
+read_feed(struct dispatch *d)
+{
+	static struct packet p;
+	int r = packet_recv(d->setup->feed, &p);
+
+	packet_close_fds(&p);
+	if (r == 1 && p.letter == HELPER_WORD && p.n == 1) {
+		char word[LIMIT_NAME + 16];
+
+		if (text_copy(word, sizeof word, p.field[0]))
+			take_word(d, word);
+		return;
+	}
+	d->gone = r == 0 || (r == -1 && errno != EAGAIN && errno != EINTR && errno != EBADMSG);
+}
+
+static bool
+is_running(const struct dispatch *d, const char *domain)
+{
+	for (unsigned i = 0; i < d->n_seats; i++)
+		if (d->seats[i].busy && strcmp(d->seats[i].domain, domain) == 0)
+			return true;
+	return false;
+}
+
+/* The next directory of the spool that is due. False: the scan has ended. */
+static bool
+scan_next(struct dispatch *d)
+{
+	const struct dispatch_setup *setup = d->setup;
+	const struct dirent *e;
+	time_t now = time(NULL);
+
+	if (d->scanned_due)
+		return true;
+	while (d->scan != NULL && (e = readdir(d->scan)) != NULL) {
+		if (e->d_name[0] == '.' || !queue_is_domain(e->d_name) ||
+		    (setup->scan == DISPATCH_DUE &&
+		     !schedule_is_due(setup->spool, e->d_name, setup->conf, now)))
+			continue;
+		(void)text_copy(d->scanned, sizeof d->scanned, e->d_name); /* NAME_MAX */
+		d->scanned_due = true;
+		return true;
+	}
+	if (d->scan != NULL)
+		(void)closedir(d->scan); /* only read */
+	d->scan = NULL;
+	return false;
+}
+
+/* A domain for the seat. False: there is none that may be run now. */
+static bool
+take_domain(struct dispatch *d, struct runner_seat *s)
+{
+	int64_t now = clock_ms();
+
+	if (must_stop)
+		return false;
+	for (struct pending *p = d->pending; p < d->pending + d->n_pending; p++) {
+		if (p->after > now || is_running(d, p->domain))
+			continue;
+		(void)text_copy(s->domain, sizeof s->domain, p->domain); /* of one size */
+		(void)text_copy(s->how, sizeof s->how, p->how);
+		s->tries = p->tries;
+		*p = d->pending[--d->n_pending];
+		return true;
+	}
+	if (!scan_next(d))
+		return false;
+	d->scanned_due = false;
+	(void)text_copy(s->domain, sizeof s->domain, d->scanned);
+	(void)text_copy(s->how, sizeof s->how, d->setup->now ? CONTROL_NOW : "");
+	s->tries = BUSY_TRIES; /* another flush is at it, and that is enough */
+	return !is_running(d, s->domain);
+}
+
+/* -- runners ------------------------------------------------------------------------------------ */
+
+static void
+leave_seat(struct dispatch *d, struct runner_seat *s)
+{
+	if (s->control != -1)
+		(void)close(s->control); /* tells it to end */
+	s->control = -1;
+	s->pid = 0;
+	d->n_busy -= s->busy;
+	s->busy = false;
+}
+
+static bool
+give_domain(struct dispatch *d, struct runner_seat *s)
+{
+	static struct packet p;
+
+	packet_start(&p, CONTROL_RUN);
+	packet_add(&p, s->domain);
+	packet_add(&p, s->how);
+	if (packet_send(s->control, &p, -1) == -1) {
+		log_error("ask a runner", errno);
+		return false;
+	}
+	s->busy = true;
+	d->n_busy++;
+	return true;
+}
+
+/* Idle ones first, then as many more as may be. */
+static void
+assign(struct dispatch *d)
+{
+	static struct runner_seat wanted;
+
+	for (unsigned i = 0; i < d->n_seats; i++) {
+		struct runner_seat *s = &d->seats[i];
+
+		if (s->busy)
+			continue;
+		if (!take_domain(d, &wanted))
+			return;
+		if (s->pid == 0 && !dispatch_start_runner(d, s))
+			return; /* the timer comes again */
+		memcpy(s->domain, wanted.domain, sizeof s->domain);
+		memcpy(s->how, wanted.how, sizeof s->how);
+		s->tries = wanted.tries;
+		if (!give_domain(d, s))
+			leave_seat(d, s);
+	}
+}
+
+static void
+say_busy(const char *domain)
+{
+	struct log_line l;
+
+	log_start(&l, "notice");
+	log_field(&l, "what", "another run is at this domain's queue");
+	log_field(&l, "domain", domain);
+	log_send(&l, LOG_LEVEL_INFO);
+}
+
+static bool
+on_done(struct dispatch *d, struct runner_seat *s, const struct packet *p)
+{
+	if (p->n != 1 || !s->busy)
+		return false;
+	s->busy = false;
+	d->n_busy--;
+	/* What was told of while the other run read its directory is not to wait for long. */
+	if (p->field[0][0] == DONE_BUSY && (d->setup->n_doors > 0 || d->setup->feed != -1) &&
+	    s->tries < BUSY_TRIES)
+		add_pending(d, s->domain, s->how, s->tries + 1);
+	else if (p->field[0][0] == DONE_BUSY)
+		say_busy(s->domain);
+	return true;
+}
+
+static bool
+answer_report(struct runner_seat *s, enum control_reported reported)
+{
+	static struct packet p;
+
+	s->spool = 0;
+	packet_start(&p, CONTROL_REPORTED);
+	packet_addc(&p, (char)reported);
+	return packet_send(s->control, &p, -1) == 0;
+}
+
+static bool
+on_report(struct dispatch *d, struct runner_seat *s, struct packet *p)
+{
+	int message = p->fd[0], envelope = p->fd[1];
+
+	if (message == -1 || envelope == -1 || s->spool != 0)
+		return false;
+	p->fd[0] = p->fd[1] = -1;
+	return dispatch_start_spool(d, s, message, envelope) || answer_report(s, REPORTED_LATER);
+}
+
+static void
+serve_runner(struct dispatch *d, struct runner_seat *s)
+{
+	static struct packet p;
+	int r = packet_recv(s->control, &p);
+	bool good = false;
+
+	if (r == 1 && p.letter == CONTROL_SENDER && p.fd[0] != -1 && p.fd[1] == -1) {
+		dispatch_start_sender(d, p.fd[0]);
+		p.fd[0] = -1;
+		good = true;
+	} else if (r == 1 && p.letter == CONTROL_REPORT) {
+		good = on_report(d, s, &p);
+	} else if (r == 1 && p.letter == CONTROL_DONE) {
+		good = on_done(d, s, &p);
+	}
+	packet_close_fds(&p);
+	if (good)
+		return;
+	if (r == 1)
+		log_notice("a runner broke the form of the dialogue");
+	leave_seat(d, s);
+}
+
+/* -- children --------------------------------------------------------------------------------------- */
+
+static enum control_reported
+reported(int status)
+{
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return REPORTED_YES;
+	/* qmail-queue's codes: 11 to 40 are permanent. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) >= 11 && WEXITSTATUS(status) <= 40)
+		return REPORTED_NEVER;
+	return REPORTED_LATER;
+}
+
+static void
+log_death(const char *event, int status)
+{
+	struct log_line l;
+
+	log_start(&l, event);
+	if (WIFSIGNALED(status))
+		log_signal(&l, WTERMSIG(status));
+	else
+		log_number(&l, "exit", (uint64_t)WEXITSTATUS(status));
+	log_send(&l, LOG_LEVEL_ERROR);
+}
+
+static void
+reap(struct dispatch *d)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct runner_seat *s = d->seats, *end = d->seats + d->n_seats;
+
+		while (s < end && s->pid != pid && s->spool != pid)
+			s++;
+		if (s < end && s->spool == pid) {
+			if (status != 0)
+				log_death("spool-failed", status);
+			if (!answer_report(s, reported(status)))
+				leave_seat(d, s);
+		} else if (status != 0) {
+			log_death(s < end ? "runner-died" : "sender-died", status);
+		}
+		if (s < end && s->pid == pid)
+			leave_seat(d, s);
+	}
+}
+
+static void
+check_deadlines(struct dispatch *d)
+{
+	int64_t now = clock_ms();
+
+	for (unsigned i = 0; i < d->n_seats; i++)
+		if (d->seats[i].spool != 0 && d->seats[i].spool_until <= now)
+			(void)kill(d->seats[i].spool, SIGKILL); /* reap() answers */
+}
+
+/* -- the loop ------------------------------------------------------------------------------------------- */
+
+static bool
+is_listening(const struct dispatch *d)
+{
+	return !must_stop && !d->gone && (d->setup->n_doors > 0 || d->setup->feed != -1);
+}
+
+static bool
+has_work(const struct dispatch *d)
+{
+	return d->n_busy > 0 || (!must_stop && (d->n_pending > 0 || d->scan != NULL));
+}
+
+static void
+tell_runners_to_stop(struct dispatch *d)
+{
+	if (d->stop_at != 0)
+		return;
+	notify("STOPPING=1");
+	d->stop_at = clock_ms() + STOP_MS;
+	for (unsigned i = 0; i < d->n_seats; i++)
+		if (d->seats[i].busy)
+			(void)kill(d->seats[i].pid, SIGTERM); /* it ends what it is at */
+}
+
+static int64_t
+wait_ms(const struct dispatch *d)
+{
+	int64_t now = clock_ms(), until = now + 60000;
+
+	if (d->stop_at != 0)
+		until = d->stop_at;
+	else if (!has_work(d))
+		until = d->idle_since + LIMIT_FLUSH_LINGER * 1000;
+	for (unsigned i = 0; i < d->n_pending; i++)
+		if (d->pending[i].after > now && d->pending[i].after < until)
+			until = d->pending[i].after;
+	for (unsigned i = 0; i < d->n_seats; i++)
+		if (d->seats[i].spool != 0 && d->seats[i].spool_until < until)
+			until = d->seats[i].spool_until;
+	return until > now ? until - now : 0;
+}
+
+static void
+wait_once(struct dispatch *d)
+{
+	static struct pollfd p[LIMIT_RUNNERS + DISPATCH_DOORS + 1];
+	const struct dispatch_setup *setup = d->setup;
+	/* Full: the words wait in their socket. */
+	bool listen = is_listening(d) && d->n_pending < PENDING_MAX;
+	int64_t ms = wait_ms(d);
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+	unsigned n = d->n_seats;
+
+	for (unsigned i = 0; i < d->n_seats; i++)
+		p[i] = (struct pollfd){ d->seats[i].pid != 0 ? d->seats[i].control : -1, POLLIN, 0 };
+	for (unsigned i = 0; i < setup->n_doors; i++)
+		p[n++] = (struct pollfd){ listen ? setup->doors[i] : -1, POLLIN, 0 };
+	p[n++] = (struct pollfd){ listen ? setup->feed : -1, POLLIN, 0 };
+	if (ppoll(p, n, &ts, &d->outside) == -1 && errno != EINTR)
+		die_temp("ppoll", errno);
+	reap(d);
+	check_deadlines(d);
+	for (unsigned i = 0; i < d->n_seats; i++)
+		if (p[i].revents != 0 && d->seats[i].control == p[i].fd && p[i].fd != -1)
+			serve_runner(d, &d->seats[i]);
+	for (unsigned i = 0; i < setup->n_doors; i++)
+		if (p[d->n_seats + i].revents != 0)
+			read_door(d, setup->doors[i]);
+	if (p[n - 1].revents != 0)
+		read_feed(d);
+}
+
+static void
+tell_status(const struct dispatch *d)
+{
+	static unsigned told = UINT32_MAX;
+	char buf[64];
+	struct text t;
+
+	if (d->n_busy == told)
+		return;
+	told = d->n_busy;
+	text_init(&t, buf, sizeof buf);
+	text_add(&t, "STATUS=");
+	text_addu(&t, told);
+	text_add(&t, " domains being sent to");
+	notify(buf);
+}
+
+static void
+start(struct dispatch *d)
+{
+	const struct dispatch_setup *setup = d->setup;
+	int fd;
+
+	d->router = setup->router;
+	d->n_seats = (unsigned)setup->conf->domains_at_once;
+	for (unsigned i = 0; i < d->n_seats; i++)
+		d->seats[i].control = -1;
+	for (char *const *name = setup->domains; name != NULL && *name != NULL; name++)
+		add_pending(d, *name, setup->now ? CONTROL_NOW : CONTROL_NAME, 0);
+	if (setup->scan == DISPATCH_NONE)
+		return;
+	fd = openat(setup->spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d->scan = fd == -1 ? NULL : fdopendir(fd);
+	if (d->scan == NULL)
+		die_temp("read STATE/spool", errno);
+}
+
+int
+dispatch_run(const struct dispatch_setup *setup)
+{
+	static struct dispatch d;
+
+	d.setup = setup;
+	catch_signals(&d);
+	start(&d);
+	d.idle_since = clock_ms();
+	notify("READY=1");
+	for (;;) {
+		assign(&d);
+		tell_status(&d);
+		if (has_work(&d))
+			d.idle_since = clock_ms();
+		else if (!is_listening(&d) ||
+		         clock_ms() - d.idle_since >= LIMIT_FLUSH_LINGER * 1000)
+			break;
+		if (must_stop)
+			tell_runners_to_stop(&d);
+		if (d.stop_at != 0 && clock_ms() >= d.stop_at)
+			break; /* they are safe to kill: DESIGN.md */
+		wait_once(&d);
+	}
+	notify("STOPPING=1");
+	return 0;
+}

@@ -1,0 +1,56 @@
+/* What dispatch.c and dispatch_start.c share. */
+#ifndef RELAY_DISPATCH_OWN_H
+#define RELAY_DISPATCH_OWN_H
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdint.h>
+
+#include "relay/dispatch.h"
+
+struct runner_seat {
+	pid_t pid;                   /* 0: nobody sits here */
+	int control;
+	bool busy;
+	char domain[LIMIT_NAME + 1]; /* being run */
+	char how[8];
+	unsigned tries;              /* that found another flush at it */
+	pid_t spool;                 /* queues a report; 0 = none */
+	int64_t spool_until;
+};
+
+/* A domain that waits for a runner. */
+struct pending {
+	char domain[LIMIT_NAME + 1];
+	char how[8];
+	unsigned tries;
+	int64_t after;               /* clock_ms() */
+};
+
+#define PENDING_MAX 1024
+
+struct dispatch {
+	const struct dispatch_setup *setup;
+	struct helper_door router;
+	DIR *scan;
+	char scanned[LIMIT_NAME + 1]; /* read and not given away yet */
+	bool scanned_due;
+	unsigned n_pending;
+	struct pending pending[PENDING_MAX];
+	unsigned n_seats, n_busy;
+	struct runner_seat seats[LIMIT_RUNNERS];
+	int64_t idle_since;
+	int64_t stop_at;
+	bool gone;                   /* the feed has ended */
+	sigset_t outside;
+};
+
+/* False: logged. */
+bool dispatch_start_runner(struct dispatch *d, struct runner_seat *s);
+/* end: the sender's of the boundary; closed here. */
+void dispatch_start_sender(const struct dispatch *d, int end);
+/* Both files are closed here. False: logged. */
+bool dispatch_start_spool(const struct dispatch *d, struct runner_seat *s, int message,
+                          int envelope);
+
+#endif
