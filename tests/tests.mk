@@ -34,6 +34,10 @@ $(BUILD)/test/sender: tests/system/sender_main.c $(call objects,$(SENDER) $(BASE
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(STATIC_AUTH) -o $@ $^ -linih -lidn2 -lunistring -lsodium
 
+$(BUILD)/test/tlsload: tests/bench/tlsload.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pthread -o $@ $< -lssl -lcrypto
+
 # The floors are static programs, as smtpd is one.
 $(BUILD)/test/greet $(BUILD)/test/floor: ALL_LDFLAGS += $(STATIC)
 
