@@ -155,6 +155,11 @@ def registers(pid):
     return found
 
 
+def limits(pid):
+    with open("/proc/%d/limits" % pid) as f:
+        return {line[:26].strip(): line[26:47].strip() for line in f}
+
+
 def steal_descriptor(pid, fd):
     """Our copy of a descriptor of another process (pidfd_getfd(2)); needs root."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -255,9 +260,11 @@ class Front:
         return found
 
     def nursery(self):
-        """The front's child that has children, or -1."""
+        """The front's child that has children, or -1; a starter is another one."""
         parents = {int(stat_fields(p)[1]) for p in self.processes() if stat_fields(p)}
         for pid in self.processes():
+            if status(pid).get("Name") == "smtpd-starter":
+                continue
             f = stat_fields(pid)
             if f and pid in parents and int(f[1]) == self.pid:
                 return pid
