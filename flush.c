@@ -252,7 +252,7 @@ set_limits(void)
 int
 main(int argc, char **argv)
 {
-	static struct dispatch_setup d = { .feed = -1, .sts = -1, .router = { NULL, -1 },
+	static struct dispatch_setup d = { .conf = &conf, .feed = -1, .sts = -1, .router = { NULL, -1 },
 	                                   .start_router = start_router };
 
 	log_open("flush");

@@ -13,8 +13,11 @@
 #include "relay/runner.h"
 #include "relay/schedule.h"
 
-/* Seconds: to connect, to be ready (greeting, TLS, EHLO, login), for one message. */
+/* Seconds, RFC 5321 4.5.3.2: to connect, to each reply, to the one after the final dot. */
 #define RUNNER_CONNECT 30
+#define RUNNER_REPLY 300
+#define RUNNER_FINAL 600
+/* In all: to be ready (greeting, TLS, EHLO, login), for one message. */
 #define RUNNER_READY (20 * 60)
 #define RUNNER_MESSAGE (6 * 3600)
 /* Connections one after the other that end without a reply to a message: enough. */

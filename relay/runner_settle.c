@@ -45,9 +45,12 @@ log_outcome(const struct run *r, const struct work *w, unsigned i, const char *e
 	log_address(&l, "from", &w->m.e.sender);
 	log_address(&l, "to", &w->m.e.to[i].address);
 	log_field(&l, "domain", r->domain);
-	log_field(&l, "host", w->host);
-	log_field(&l, "address", w->address);
-	log_field(&l, "tls", w->tls);
+	if (w->host[0] != '\0')
+		log_field(&l, "host", w->host);
+	if (w->address[0] != '\0')
+		log_field(&l, "address", w->address);
+	if (w->tls[0] != '\0')
+		log_field(&l, "tls", w->tls);
 	log_field(&l, "code", o->code);
 	log_field(&l, "reply", o->reply);
 	log_number(&l, "delay", age < 0 ? 0 : (uint64_t)age);
@@ -73,7 +76,8 @@ settle_known(struct run *r, struct work *w, unsigned i)
 	w->dirty = true;
 	if (envelope_put_mark(w->m.envelope_fd, to) == -1)
 		log_disk("mark a recipient");
-	log_outcome(r, w, i, w->outcomes[i].relayed ? "relayed" : "sent");
+	log_outcome(r, w, i, w->outcomes[i].relayed && (to->notify & NOTIFY_SUCCESS) != 0 ?
+	            "relayed" : "sent");
 }
 
 /* -- times -------------------------------------------------------------------------------------- */

@@ -83,6 +83,8 @@ say_connect(const struct run *r, struct slot *s, int conn)
 	packet_add(&p, r->setup->conf->hostname);
 	packet_addc(&p, slot_tls_wish(r, s));
 	packet_addu(&p, RUNNER_CONNECT);
+	packet_addu(&p, RUNNER_REPLY);
+	packet_addu(&p, RUNNER_FINAL);
 	return packet_send(s->boundary, &p, conn);
 }
 
@@ -310,7 +312,8 @@ no_hop(struct run *r, struct slot *s, char class, const char *code, const char *
 	run_hop_name(r, old.hop, old.strict, name);
 	log_start(&l, "no-hop");
 	log_field(&l, "domain", r->domain);
-	log_field(&l, "host", r->route.hop[old.hop].host);
+	if (r->route.hop[old.hop].host[0] != '\0')
+		log_field(&l, "host", r->route.hop[old.hop].host);
 	log_field(&l, "address", name);
 	log_field(&l, "code", code);
 	log_field(&l, "reply", text);

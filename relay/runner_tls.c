@@ -84,7 +84,8 @@ slot_tls_result(const struct run *r, const struct slot *s, const char *type, con
 	log_field(&l, "address", h->address);
 	log_field(&l, "policy", policy_name(r, s));
 	log_field(&l, "result", type);
-	log_field(&l, "tls", s->tls_version);
+	if (s->tls_version[0] != '\0')
+		log_field(&l, "tls", s->tls_version);
 	if (detail[0] != '\0')
 		log_field(&l, "what", detail);
 	log_send(&l, s->tls_version[0] != '\0' ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING);
