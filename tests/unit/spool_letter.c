@@ -62,7 +62,7 @@ static const struct {
 static const char *
 stored(int fd)
 {
-	static char buf[4096], out[4096];
+	static char buf[4096], out[8192];
 	ssize_t n = pread(fd, buf, sizeof buf - 1, 0);
 	char *date;
 
