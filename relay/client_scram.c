@@ -108,10 +108,10 @@ static bool
 read_challenge(const struct client_scram *s, const char *p, struct challenge *c)
 {
 	char salt[SALT_MAX / 3 * 4 + 8], iterations[16];
+	size_t own = strlen(s->nonce);
 
 	return cut_value(&p, 'r', c->nonce, sizeof c->nonce) &&
-	       strncmp(c->nonce, s->nonce, CLIENT_SCRAM_NONCE) == 0 &&
-	       c->nonce[CLIENT_SCRAM_NONCE] != '\0' &&
+	       strncmp(c->nonce, s->nonce, own) == 0 && c->nonce[own] != '\0' &&
 	       cut_value(&p, 's', salt, sizeof salt) &&
 	       cut_value(&p, 'i', iterations, sizeof iterations) &&
 	       sodium_base642bin(c->salt, sizeof c->salt, salt, strlen(salt), NULL,

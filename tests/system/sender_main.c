@@ -1,6 +1,6 @@
 /*
- * The sender as a program, for sender.py: `sender run [JAIL UID GID]` with its boundary
- * on fd 3; and `sender convert 7|8 lines|raw SKIP`, a stored message on fd 0 as it would
+ * The sender as a program, for sender.py: `sender run FD [JAIL UID GID]`, where FD is its
+ * boundary; and `sender convert 7|8 lines|raw SKIP`, a stored message on fd 0 as it would
  * go out to a hop that takes 7bit or 8bit lines, exit code 1 where that can't be.
  */
 #include <stdio.h>
@@ -56,10 +56,10 @@ main(int argc, char **argv)
 {
 	if (argc == 5 && strcmp(argv[1], "convert") == 0)
 		return convert(argv + 2);
-	if (argc != 2 && argc != 5)
+	if (argc != 3 && argc != 6)
 		return 2;
-	sender_confine(SENDER_BOUNDARY, argc == 5 ? argv[2] : "/",
-	               argc == 5 ? (uid_t)atoi(argv[3]) : 0,
-	               argc == 5 ? (gid_t)atoi(argv[4]) : 0);
+	sender_confine(atoi(argv[2]), argc == 6 ? argv[3] : "/",
+	               argc == 6 ? (uid_t)atoi(argv[4]) : 0,
+	               argc == 6 ? (gid_t)atoi(argv[5]) : 0);
 	return (int)sender_run(SENDER_BOUNDARY, true);
 }

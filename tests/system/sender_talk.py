@@ -22,12 +22,8 @@ class Sender:
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(60)
         fd = theirs.fileno()
-
-        def place():
-            os.dup2(fd, 3)
-
-        self.process = subprocess.Popen([*prefix, program, "run", *args], preexec_fn=place,
-                                        stdin=subprocess.DEVNULL, pass_fds=[3])
+        self.process = subprocess.Popen([*prefix, program, "run", str(fd), *args],
+                                        stdin=subprocess.DEVNULL, pass_fds=[fd])
         theirs.close()
 
     def send(self, letter, *fields, fd=None):
