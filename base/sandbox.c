@@ -25,6 +25,8 @@
 #define FS_TRUNCATE (1ULL << 14) /* ABI 3 */
 #define FS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
 #define NET_ALL 3ULL             /* ABI 4: bind and connect TCP */
+#define NET_CONNECT 2ULL
+#define RULE_NET_PORT 2          /* enum landlock_rule_type */
 #define SCOPE_ALL 3ULL           /* ABI 6: abstract unix sockets, signals */
 
 /* struct landlock_ruleset_attr with all members up to ABI 6. */
@@ -114,6 +116,37 @@ sandbox_landlock_nothing(void)
 		return 0;
 	ruleset = open_ruleset(abi);
 	return ruleset == -1 ? -1 : enforce(ruleset);
+}
+
+/* struct landlock_net_port_attr */
+struct port_rule {
+	uint64_t rights;
+	uint64_t port;
+};
+
+int
+sandbox_landlock_connect(const uint16_t *ports, unsigned n)
+{
+	int abi = sandbox_landlock_abi();
+	int ruleset;
+
+	if (abi < 1)
+		return 0;
+	ruleset = open_ruleset(abi);
+	if (ruleset == -1)
+		return -1;
+	for (unsigned i = 0; abi >= 4 && i < n; i++) {
+		struct port_rule rule = { NET_CONNECT, ports[i] };
+
+		if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) == -1) {
+			int err = errno;
+
+			(void)close(ruleset);
+			errno = err;
+			return -1;
+		}
+	}
+	return enforce(ruleset);
 }
 
 int

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Landlock's ABI version of the running kernel; 0 where it is missing or off. */
@@ -24,6 +25,12 @@ int sandbox_no_new_privs(void);
  * Landlock; -1 with errno.
  */
 int sandbox_landlock_nothing(void);
+
+/*
+ * The same, but for TCP connections to n ports (ABI 4; before, seccomp alone says who may
+ * connect).
+ */
+int sandbox_landlock_connect(const uint16_t *ports, unsigned n);
 
 /*
  * Landlock for the keeper: read, write, make and link beneath `state`, read beneath

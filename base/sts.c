@@ -167,12 +167,10 @@ enum { SEEN_VERSION = 1, SEEN_MODE = 2, SEEN_MAX_AGE = 4 };
 static const char *
 take_mx(struct sts_policy *p, const char *value, size_t len)
 {
-	struct text t;
+	struct text t = { .buf = p->mx, .cap = sizeof p->mx, .len = strlen(p->mx) };
 
 	if (!is_pattern(value, len))
 		return "mx: expected a host name, or *. and a domain";
-	text_init(&t, p->mx, sizeof p->mx);
-	t.len = strlen(p->mx);
 	if (t.len > 0)
 		text_addc(&t, ' ');
 	text_addn(&t, value, len);

@@ -3,6 +3,7 @@
 
 #include <arpa/nameser.h>
 #include <resolv.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -19,8 +20,7 @@ answer_fail(struct answer *a, enum answer_status status, const char *why)
 	a->n = 0;
 	a->used = 0;
 	a->name[0] = '\0';
-	if (!text_copy(a->why, sizeof a->why, why))
-		(void)text_copy(a->why, sizeof a->why, "no reason that would fit");
+	(void)snprintf(a->why, sizeof a->why, "%s", why); /* for people: may be cut */
 }
 
 /* A copy of octets, or NULL where no room is left. */

@@ -192,7 +192,7 @@ be_router(const struct router_setup *setup, int feed, int sts)
 		die_temp("the router cannot start", 0);
 	if (setup->uid != 0 && sandbox_become(setup->uid, setup->gid) == -1)
 		die_temp("become the router's user", errno);
-	if (!router_confine())
+	if (!router_confine(setup->conf))
 		die_temp("confine the router", errno);
 	_exit(event_base_dispatch(r.site.base) == -1 ? 111 : 0);
 }

@@ -1,9 +1,10 @@
 /*
- * See router_confine.h. The list is what libunbound, libevent, malloc and OpenSSL's and
- * nettle's random numbers need. Landlock's rule for TCP can't be used: DNS needs TCP, too.
+ * See router_confine.h. The list is what libunbound, libevent and malloc need.
  */
 #include "relay/router_confine.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -27,7 +28,7 @@ static const int calls[] = {
 	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise,
 	SYS_getrandom, SYS_getpid, SYS_clock_gettime, SYS_gettimeofday, SYS_futex,
 	SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_writev, SYS_readv,
-	ASAN_CALLS,
+	SYS_sysinfo /* of qsort(3), once it sorts much */, ASAN_CALLS,
 	/* packets, and the pairs over which the fetcher is asked */
 	SYS_sendmsg, SYS_recvmsg, SYS_socketpair, SYS_shutdown, POLL, EPOLL_WAIT, SYS_epoll_ctl,
 	/* DNS */
@@ -35,8 +36,22 @@ static const int calls[] = {
 	SYS_setsockopt, SYS_getsockopt, SYS_getsockname, SYS_getpeername,
 };
 
+#define DNS_PORT 53
+
+/* DNS over TCP: to port 53, and to those of resolvers that the configuration names. */
+static bool
+confine_ports(const struct conf *c)
+{
+	uint16_t ports[LIMIT_RESOLVERS + 1] = { DNS_PORT };
+	unsigned n = 1;
+
+	for (unsigned i = 0; i < c->n_dns; i++)
+		ports[n++] = (uint16_t)strtoul(strchr(c->dns[i], '@') + 1, NULL, 10);
+	return sandbox_landlock_connect(ports, n) != -1;
+}
+
 bool
-router_confine(void)
+router_confine(const struct conf *c)
 {
 	static const struct rlimit none = { 0, 0 };
 	struct rlimit files;
@@ -47,6 +62,6 @@ router_confine(void)
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	return setrlimit(RLIMIT_CORE, &none) == 0 && sandbox_no_new_privs() == 0 &&
-	       sandbox_drop_capabilities() == 0 && sandbox_landlock_nothing() != -1 &&
+	       sandbox_drop_capabilities() == 0 && confine_ports(c) &&
 	       sandbox_seccomp_only(calls, sizeof calls / sizeof calls[0]) == 0;
 }

@@ -4,10 +4,12 @@
 
 #include <stdbool.h>
 
+#include "base/conf.h"
+
 /*
  * No file, no program, no signal to others; sockets for DNS, and those that it has. False
  * with errno.
  */
-bool router_confine(void);
+bool router_confine(const struct conf *c);
 
 #endif

@@ -115,17 +115,19 @@ static const int calls[] = {
 	SYS_getuid, SYS_geteuid, SYS_sysinfo,
 };
 
-/* What a taken-over child could not do: open, execute, listen. */
+/* What a taken-over child could not do: open, execute, listen, connect elsewhere. */
 static bool
 confine(int asker)
 {
+	static const uint16_t https = 443;
+
 	if (dup2(asker, 3) == -1)
 		return false;
 	log_close();
 	if (syscall(SYS_close_range, 4, ~0U, 0) == -1)
 		return false;
 	log_reopen();
-	return sandbox_drop_capabilities() == 0 && sandbox_landlock_nothing() != -1 &&
+	return sandbox_drop_capabilities() == 0 && sandbox_landlock_connect(&https, 1) != -1 &&
 	       sandbox_seccomp_only(calls, sizeof calls / sizeof calls[0]) == 0;
 }
 
