@@ -164,7 +164,11 @@ copy(struct work *w, int fd, struct verdict *v)
 
 	lines_init(&lines);
 	hops_init(&hops);
-	(void)lseek(fd, 0, SEEK_SET); /* a pipe has no start but this */
+	/* A pipe's start is where it is. */
+	if (lseek(fd, 0, SEEK_SET) == -1 && errno != ESPIPE) {
+		fail(v, SPOOL_READ, "cannot read the message");
+		return false;
+	}
 	for (;;) {
 		size_t len;
 
