@@ -99,9 +99,9 @@ wait_for(pid_t judge_pid, int in, struct login *l)
 	while (waitpid(judge_pid, &status, 0) == -1)
 		if (errno != EINTR)
 			return INTERFACE_LATER;
-	if (!WIFEXITED(status))
+	if (!WIFEXITED(status) || (WEXITSTATUS(status) == INTERFACE_GOOD && n != sizeof *l))
 		return INTERFACE_LATER;
-	return WEXITSTATUS(status) != INTERFACE_GOOD || n == sizeof *l ? WEXITSTATUS(status) : INTERFACE_LATER;
+	return WEXITSTATUS(status);
 }
 
 /* With privilege: the owner of the mailbox, never root. Everywhere: its directory. */

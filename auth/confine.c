@@ -19,6 +19,9 @@ static const int calls[] = {
 	SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday,
 	SYS_getrandom, SYS_getpid, SYS_futex, SYS_rt_sigprocmask, SYS_rt_sigreturn,
 	SYS_restart_syscall, SYS_exit, SYS_exit_group,
+#ifdef __SANITIZE_ADDRESS__
+	SYS_sigaltstack, /* what its runtime asks before every _exit() */
+#endif
 };
 
 int

@@ -37,6 +37,8 @@ COMMANDS = [
      lambda t: MAIL + "all" not in t),
     ("user remove --force", ["user", "remove", "carl@here.test", "--force"],
      lambda t: MAIL + "carl" not in t and "state/auth/here.test/carl" not in t),
+    ("user enable", ["user", "enable", "carl@here.test"],
+     lambda t: t.get("state/auth/here.test/carl") == ""),
     ("domain add", ["domain", "add", "new.test"],
      lambda t: "deliver = maildir\n" in t.get("domains/new.test.conf", "")),
     ("domain remove", ["domain", "remove", "two.test"],
