@@ -20,7 +20,7 @@ CHECK_PACKAGES='python3 git procps util-linux iproute2 libseccomp-dev
 	clang clang-tidy cppcheck shellcheck mandoc valgrind
 	ucspi-tcp daemontools xinetd haproxy systemd systemd-container mmdebstrap
 	swaks curl msmtp s-nail mutt dovecot-imapd strace bash-completion
-	fail2ban'
+	fail2ban openssl libnet-ssleay-perl libauthen-sasl-perl libdigest-hmac-perl'
 
 say() { printf '%s\n' "$@"; }
 die() { printf 'bootstrap.sh: %s\n' "$*" >&2; exit 1; }
