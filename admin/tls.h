@@ -16,9 +16,9 @@ int tls_make(struct admin *a);
 int tls_make_files(const char *dir, const char *const *names, unsigned n);
 
 /*
- * A connection to HOST[:PORT] on which TLS may begin: STARTTLS has been said, but to port
+ * A connection to what was typed, HOST[:PORT], on which TLS may begin: STARTTLS has been said, but to port
  * 465, where it begins at once. -1: told.
  */
-int tls_connect(const char *host);
+int tls_connect(const char *typed);
 
 #endif

@@ -27,6 +27,8 @@
 #define SIGNATURES \
 	"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:RSA-PSS+SHA256:RSA-PSS+SHA384:" \
 	"RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
+/* Given back whenever it is empty (SSL_MODE_RELEASE_BUFFERS). */
+#define READ_BUFFER 65536
 #define GROUPS "X25519:P-256:P-384"
 
 static void
@@ -110,7 +112,8 @@ context_new(void)
 	                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 	                       SSL_MODE_ENABLE_PARTIAL_WRITE);
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets only */
-	SSL_CTX_set_read_ahead(ctx, 1); /* fewer reads */
+	SSL_CTX_set_read_ahead(ctx, 1); /* fewer reads, of several records */
+	SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER);
 	set_groups(ctx);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 	/*

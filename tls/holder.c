@@ -57,17 +57,19 @@ static EVP_PKEY *
 read_key(const char *file)
 {
 	FILE *f = fopen(file, "re");
+	const char *why = strerror(errno);
 	bool asked = false;
-	EVP_PKEY *key;
+	EVP_PKEY *key = NULL;
 
-	if (f == NULL)
-		die_key(file, strerror(errno));
-	setbuf(f, NULL); /* stdio's buffer would keep a copy of the key */
-	key = PEM_read_PrivateKey(f, NULL, no_passphrase, &asked);
-	(void)fclose(f); /* only read */
+	if (f != NULL) {
+		setbuf(f, NULL); /* stdio's buffer would keep a copy of the key */
+		key = PEM_read_PrivateKey(f, NULL, no_passphrase, &asked);
+		(void)fclose(f); /* only read */
+		why = asked ? "it has a passphrase; expected a key without one" :
+		      "expected a private key in PEM form";
+	}
 	if (key == NULL)
-		die_key(file, asked ? "it has a passphrase; expected a key without one" :
-		        "expected a private key in PEM form");
+		die_key(file, why);
 	if (!is_signable(key))
 		die_key(file, "expected RSA of 2048 to 8192 bits or ECDSA: a key of another kind "
 		        "cannot be kept apart from the processes that read the network");
@@ -117,9 +119,9 @@ serve_channel(const struct sign_keys *keys, int fd)
 	size_t len = n > 0 ? sign_request(keys, request, (size_t)n, answer) : 0;
 
 	ERR_clear_error();
-	/* The peer may be gone; refused: it sees the end. */
-	if (len > 0 && write(fd, answer, len) == -1)
-		len = 0;
+	/* Refused: it sees the end. Without a reader there is nothing to do. */
+	if (len > 0)
+		(void)!write(fd, answer, len);
 	(void)close(fd); /* the one request was answered; epoll forgets it, too */
 }
 

@@ -21,11 +21,11 @@ struct holder_setup {
 };
 
 /*
- * Starts a key holder. Returns the control socket and fills public_hash with the hash of
+ * Starts a key holder. Returns the control socket and fills hashes with that of
  * each key's public half; or -1, and what was wrong has been logged. The process is no
  * child of the caller's: that it has died shows as the control socket's end.
  */
-int holder_start(const struct holder_setup *setup, unsigned char (*public_hash)[HOLDER_HASH]);
+int holder_start(const struct holder_setup *setup, unsigned char (*hashes)[HOLDER_HASH]);
 
 /* True while the key holder at the other end lives. */
 bool holder_lives(int control);

@@ -63,17 +63,21 @@ static bool
 read_client(struct relay *r)
 {
 	struct relay_way *w = &r->in;
+	bool moved;
 	int n;
 
 	if (w->ended || w->len > 0)
 		return false;
-	n = SSL_read(r->ssl, w->buf, RELAY_BUFFER);
-	if (n > 0) {
-		w->at = 0;
-		w->len = w->closed ? 0 : (size_t)n;
-		return true;
-	}
-	return !note_wait(r, n) || w->ended;
+	w->at = 0;
+	/* What came by one read of the connection goes on by one write. */
+	do {
+		n = SSL_read(r->ssl, w->buf + w->len, RELAY_RECORD);
+		w->len += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && w->len <= RELAY_BUFFER - RELAY_RECORD && SSL_has_pending(r->ssl));
+	moved = w->len > 0;
+	if (w->closed)
+		w->len = 0;
+	return n > 0 || !note_wait(r, n) || w->ended || moved;
 }
 
 static bool

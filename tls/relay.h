@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The plaintext of one record (RFC 8446 5.1). */
-#define RELAY_BUFFER 16384
+/* The plaintext of one record (RFC 8446 5.1), and of as many as are moved at once. */
+#define RELAY_RECORD 16384
+#define RELAY_BUFFER (4 * RELAY_RECORD)
 
 struct relay_way {
 	char *buf; /* RELAY_BUFFER octets, whole pages */

@@ -17,6 +17,6 @@ EVP_PKEY *remote_key(X509 *cert, unsigned number);
  * Where this process asks from now on: its end of a pair whose other end the holder has,
  * -1 nowhere. The holder answers one request on a channel and closes it.
  */
-void remote_use(int channel);
+void remote_use(int fd);
 
 #endif
