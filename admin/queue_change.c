@@ -17,7 +17,7 @@
 #include "base/text.h"
 
 /* A runner gives its lock back when it has nothing left to do for now. */
-#define LOCK_TRIES 100
+#define LOCK_TRIES 30 /* tenths of a second */
 
 struct change {
 	const struct admin *a;

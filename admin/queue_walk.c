@@ -86,9 +86,11 @@ visit(struct queue_item *item, const struct queue_choice *c, queue_each *each, v
 	int r;
 
 	item->fd = openat(item->dir, item->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (item->fd == -1)
-		return errno == ENOENT ? DONE : /* sent meanwhile */
-		       say_failed(errno, "spool/%s/%s", item->domain, item->name);
+	if (item->fd == -1) {
+		if (errno != ENOENT) /* sent meanwhile */
+			(void)say_failed(errno, "spool/%s/%s", item->domain, item->name);
+		return DONE;
+	}
 	item->e = &envelope;
 	r = envelope_read(item->fd, &envelope, &why);
 	if (r == 1) {
@@ -144,9 +146,11 @@ enter(struct queue_item *item, queue_each *each, void *context)
 
 	item->dir = openat(item->spool, item->domain,
 	                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (item->dir == -1)
-		return errno == ENOENT || errno == ENOTDIR ? DONE :
-		       say_failed(errno, "spool/%s", item->domain);
+	if (item->dir == -1) {
+		if (errno != ENOENT) /* removed meanwhile */
+			(void)say_failed(errno, "spool/%s", item->domain);
+		return DONE;
+	}
 	r = each(item, context);
 	(void)close(item->dir); /* only read */
 	return r;
