@@ -72,20 +72,9 @@ has mutt && client mutt body sh -c "mutt -n -F /dev/null -e 'set smtp_url=smtp:/
 	-e 'set from=sender@client.test hostname=client.test copy=no ssl_starttls=no ssl_force_tls=no' \
 	-e 'set charset=utf-8 send_charset=utf-8 allow_8bit=yes' -s 'by a client' $to <'$tmp/body'"
 
-# smtp-source without an installed Postfix: its package is unpacked into the cache.
 find_smtp_source() {
 	smtp_source=$(command -v smtp-source) && return
-	place=$cache/postfix-$(dpkg --print-architecture) smtp_source=
-	mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || place=$tmp/postfix
-	if [ ! -d "$place" ]; then
-		mkdir "$tmp/debs" && chmod 777 "$tmp/debs" || return
-		(cd "$tmp/debs" && apt-get download -q $(apt-get install -s -q \
-			--no-install-recommends postfix | awk '/^Inst/ { print $2 }')) || return
-		for package in "$tmp/debs"/*.deb; do
-			dpkg -x "$package" "$place.$$" || return
-		done
-		mv "$place.$$" "$place"
-	fi
+	unpack_postfix || return
 	export LD_LIBRARY_PATH="$place/usr/lib/postfix:$(echo "$place"/usr/lib/*-linux-gnu)"
 	smtp_source=$place/usr/sbin/smtp-source
 }

@@ -149,3 +149,17 @@ has_messages() { [ "$(count "$1" "$2")" -eq "$3" ]; }
 
 # same_message SENT STORED: the stored file is the sent one behind our trace headers.
 same_message() { talk - - same "$1" "$2"; }
+
+# unpack_postfix: $place is Debian's package, unpacked into the cache and not installed.
+unpack_postfix() {
+	place=$cache/postfix-$(dpkg --print-architecture)
+	mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || place=$tmp/postfix
+	[ -d "$place" ] && return
+	mkdir "$tmp/debs" && chmod 777 "$tmp/debs" || return
+	(cd "$tmp/debs" && apt-get download -q $(apt-get install -s -q \
+		--no-install-recommends postfix | awk '/^Inst/ { print $2 }')) || return
+	for package in "$tmp/debs"/*.deb; do
+		dpkg -x "$package" "$place.$$" || return
+	done
+	mv "$place.$$" "$place"
+}
