@@ -73,6 +73,7 @@ include_rule() {
 		case $dir in
 		base) allowed='base' ;;
 		admin) allowed='base|keeper|auth|admin' ;;
+		spool) allowed='base|keeper|spool' ;;
 		*) allowed="base|$dir" ;;
 		esac
 		grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' $dir/*.[ch] |
