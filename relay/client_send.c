@@ -211,12 +211,8 @@ run_transaction(struct transaction *t)
 		if (is_transaction_alive(t) && t->go)
 			send_data(t);
 	}
-	if (!is_transaction_alive(t))
-		return;
-	if (!t->mail_taken && t->failed)
-		transaction_report(t, &t->verdict, false);
-	else if (t->failed)
-		transaction_report(t, &t->verdict, true);
+	if (t->failed)
+		transaction_report(t, &t->verdict, t->mail_taken);
 }
 
 /* What can be said without asking the peer. True: there is nothing left to do. */

@@ -93,7 +93,7 @@ hear_rcpt(struct transaction *t, unsigned i, const struct client_reply *r)
 
 	if (!t->mail_taken)
 		return; /* MAIL was refused: that is what counts */
-	if (client_reply_class(r) == 2) {
+	if (client_reply_class(r) == 2 && t->m->to[i].state == TO_WAITS) {
 		t->m->to[i].state = TO_TAKEN;
 		t->taken++;
 	} else if (!is_too_many(t, r)) {
@@ -221,6 +221,8 @@ transaction_settle(struct transaction *t)
 			break;
 		}
 		hear(t, what, t->said[i].to, &r);
+		if (!is_transaction_alive(t))
+			break; /* all have been told why */
 	}
 	t->n_said = 0;
 	if (c->io.trouble != CLIENT_FINE)

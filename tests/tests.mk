@@ -10,6 +10,8 @@ $(BUILD)/test/unit_%: tests/unit/%.c $(wildcard tests/unit/*.h) $(BUILD)/modules
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/modules.a $(POSTERN_LIBS)
 
+# Reading DNS needs the resolver's library.
+$(BUILD)/test/replay_answer build-fuzz/fuzz_answer: POSTERN_LIBS += -lresolv
 # Modules of tls/ need OpenSSL.
 $(BUILD)/test/unit_tls_% $(BUILD)/test/replay_tls_% build-fuzz/fuzz_tls_%: \
 	POSTERN_LIBS += -lssl -lcrypto
@@ -61,6 +63,9 @@ $(foreach t,session bdat,$(BUILD)/test/replay_$t build-fuzz/fuzz_$t): \
 	FUZZ_WRAP = -Wl,--wrap=ppoll,--wrap=recvmsg
 $(BUILD)/test/replay_packet build-fuzz/fuzz_packet: \
 	FUZZ_WRAP = -Wl,--wrap=poll,--wrap=recvmsg
+
+$(BUILD)/test/replay_hop build-fuzz/fuzz_hop: \
+	FUZZ_WRAP = -Wl,--wrap=ppoll
 
 $(BUILD)/test/replay_sasl build-fuzz/fuzz_sasl: \
 	FUZZ_WRAP = -Wl,--wrap=nanosleep

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -483,7 +484,6 @@ def starttls():
     behind.conn = None
     ours, theirs = socket.socketpair()
     os.close(fd)
-    import threading
 
     def serve():
         behind.buffer, behind.conn = b"", ours
@@ -532,7 +532,6 @@ def tls_first():
 @case
 def runner_goes_away():
     """Before the final dot: the message is not finished, since nobody would note it."""
-    import threading
     stop = threading.Event()
 
     def wait(hop, conn, line):
@@ -592,24 +591,40 @@ def confined():
             assert len(fds) == 5, fds
 
 
+def run(f):
+    name = "sender: " + f.__name__.replace("_", " ")
+    try:
+        f()
+        return "ok " + name
+    except Exception as e:  # a case that fails must not hide the others
+        where = traceback.extract_tb(e.__traceback__)[-1]
+        return "not ok %s: %s:%d %s %r" % (name, os.path.basename(where.filename),
+                                           where.lineno, where.line, e)
+
+
 def main():
     if not os.access(PROGRAM, os.X_OK):
         print("skip sender: %s is not built" % PROGRAM)
         return
-    for f in cases:
-        if len(sys.argv) > 1 and f.__name__ not in sys.argv[1:]:
-            continue
-        start = time.monotonic()
-        try:
-            f()
-            print("ok sender: %s" % f.__name__.replace("_", " "), flush=True)
-        except Exception as e:  # a case that fails must not hide the others
-            where = traceback.extract_tb(e.__traceback__)[-1]
-            print("not ok sender: %s: %s:%d %s %r" % (
-                f.__name__.replace("_", " "), os.path.basename(where.filename), where.lineno,
-                where.line, e), flush=True)
-        if "SHOW_TIME" in os.environ:
-            print("    %.1f s" % (time.monotonic() - start))
+    chosen = [f for f in cases if len(sys.argv) == 1 or f.__name__ in sys.argv[1:]]
+    left = iter(chosen)
+    lock = threading.Lock()
+
+    def work():
+        while True:
+            with lock:
+                f = next(left, None)
+            if f is None:
+                return
+            line = run(f)
+            with lock:
+                print(line, flush=True)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]    # they mostly wait
+    for w in workers:
+        w.start()
+    for w in workers:
+        w.join()
 
 
 main()
