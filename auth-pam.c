@@ -202,7 +202,7 @@ main(int argc, char **argv)
 	static struct interface_input in;
 	struct options o = { .service = "postern" };
 	struct rlimit core;
-	char login[INTERFACE_MAX + 1], user[256] = "";
+	char login[LIMIT_CHECKPASSWORD + 1], user[256] = "";
 	const char *name;
 	int r;
 

@@ -74,7 +74,7 @@ become_program(char **words, int input, const char *client)
 static int
 fill_pipe(const struct packet *p)
 {
-	char text[FOREIGN_MAX];
+	char text[LIMIT_CHECKPASSWORD];
 	size_t len = 0;
 	int ends[2];
 	bool good;
@@ -102,7 +102,7 @@ fill_pipe(const struct packet *p)
 static bool
 has_ended(pid_t pid, int asker)
 {
-	int64_t end = clock_ms() + FOREIGN_SECONDS * 1000, left;
+	int64_t end = clock_ms() + LIMIT_PROGRAM * 1000, left;
 	/* The asker says nothing more: readable means it is gone. */
 	struct pollfd p[2] = { { asker, POLLIN, 0 }, { -1, POLLIN, 0 } };
 	siginfo_t info = { 0 };
@@ -159,7 +159,7 @@ split(const char *command, char *buf, size_t cap, char **words)
 	if (!text_copy(buf, cap, command))
 		return false;
 	for (char *p = buf + strspn(buf, " \t"); *p != '\0'; p += strspn(p, " \t")) {
-		if (n == FOREIGN_WORDS)
+		if (n == LIMIT_PROGRAM_WORDS)
 			return false;
 		words[n++] = p;
 		p += strcspn(p, " \t");
@@ -175,7 +175,7 @@ be_runner(const char *command, int asker)
 {
 	static struct packet p;
 	static char buf[LIMIT_FILE];
-	char *words[FOREIGN_WORDS + 1];
+	char *words[LIMIT_PROGRAM_WORDS + 1];
 	unsigned result = NOT_STARTED;
 
 	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal */
@@ -252,7 +252,7 @@ foreign_ask(int runner, const char *client, const char *login, const char *secon
 	int r;
 
 	/* What would be cut at the program's end is never sent. */
-	if (strlen(login) + strlen(second) + strlen(third) + 3 > FOREIGN_MAX)
+	if (strlen(login) + strlen(second) + strlen(third) + 3 > LIMIT_CHECKPASSWORD)
 		return FOREIGN_NO;
 	packet_start(&p, ASK);
 	packet_add(&p, client);
@@ -261,7 +261,7 @@ foreign_ask(int runner, const char *client, const char *login, const char *secon
 	packet_add(&p, third);
 	r = packet_send(runner, &p, -1);
 	sodium_memzero(&p, sizeof p);
-	if (r == -1 || poll(&wait, 1, (FOREIGN_SECONDS + 5) * 1000) != 1 ||
+	if (r == -1 || poll(&wait, 1, (LIMIT_PROGRAM + 5) * 1000) != 1 ||
 	    packet_recv(runner, &p) != 1 || p.letter != ASK || p.n != 1 ||
 	    !parse_u64(p.field[0], NOT_STARTED, &code))
 		code = NOT_STARTED;

@@ -6,13 +6,6 @@
 #ifndef AUTH_FOREIGN_H
 #define AUTH_FOREIGN_H
 
-/* What such programs read at most. */
-#define FOREIGN_MAX 512
-/* Seconds until one that has not answered is killed. */
-#define FOREIGN_SECONDS 30
-/* Words of its command line. */
-#define FOREIGN_WORDS 32
-
 enum foreign_answer { FOREIGN_YES, FOREIGN_NO, FOREIGN_LATER };
 
 /*
@@ -24,7 +17,8 @@ int foreign_start(const char *command);
 /*
  * Asks: three strings, each NUL-ended for the program, which finds the client's address
  * in TCPREMOTEIP. Exit 0 is YES; 1, and 3 to 24 as of vchkpw, NO, and so is what does
- * not fit; all else, a signal and silence are LATER (logged).
+ * not fit LIMIT_CHECKPASSWORD; all else, a signal, and LIMIT_PROGRAM seconds of silence
+ * are LATER (logged).
  */
 enum foreign_answer foreign_ask(int runner, const char *client, const char *login,
                                 const char *second, const char *third);

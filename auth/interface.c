@@ -31,7 +31,7 @@ interface_split(struct interface_input *in, size_t len)
 	return in->login[0] != '\0';
 }
 
-/* Octets read, one more than INTERFACE_MAX where there are too many; -1 with errno. */
+/* Octets read, one more than LIMIT_CHECKPASSWORD where there are too many; -1 with errno. */
 static ssize_t
 read_all(char *buf)
 {
@@ -42,12 +42,12 @@ read_all(char *buf)
 	errno = ETIMEDOUT;
 	while ((left = end - clock_ms()) > 0) {
 		ssize_t n = poll(&p, 1, (int)left) > 0 ?
-		            read(INTERFACE_FD, buf + len, INTERFACE_MAX + 1 - len) : -1;
+		            read(INTERFACE_FD, buf + len, LIMIT_CHECKPASSWORD + 1 - len) : -1;
 
 		if (n == -1 && errno != EINTR)
 			return -1;
 		len += n > 0 ? (size_t)n : 0;
-		if (n == 0 || len > INTERFACE_MAX)
+		if (n == 0 || len > LIMIT_CHECKPASSWORD)
 			return (ssize_t)len;
 	}
 	return -1;
@@ -62,7 +62,7 @@ interface_read(struct interface_input *in)
 		log_error("reading descriptor 3", errno);
 		return INTERFACE_LATER;
 	}
-	if (len <= INTERFACE_MAX) {
+	if (len <= LIMIT_CHECKPASSWORD) {
 		in->octets[len] = '\0';
 		if (interface_split(in, (size_t)len))
 			return 0;

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/limits.h"
+
 #define INTERFACE_FD 3
-/* What descriptor 3 may hold. */
-#define INTERFACE_MAX 512
 
 /* Exit codes, of the interface. */
 enum { INTERFACE_GOOD = 0, INTERFACE_WRONG = 1, INTERFACE_MISUSED = 2, INTERFACE_LATER = 111 };
@@ -21,7 +21,7 @@ enum { INTERFACE_GOOD = 0, INTERFACE_WRONG = 1, INTERFACE_MISUSED = 2, INTERFACE
  */
 struct interface_input {
 	const char *login, *second, *third;
-	char octets[INTERFACE_MAX + 1];
+	char octets[LIMIT_CHECKPASSWORD + 1];
 };
 
 /*

@@ -11,7 +11,7 @@
 #define KEY_SIZE 32
 #define KEY_FILE ".key"
 
-/* Reads the key in the directory auth/, or makes it. 0, or -1 with errno (EBADMSG: damaged). */
+/* Reads the key in the directory auth/, or makes it. 0, or -1; EBADMSG: damaged. */
 int key_load(int auth, unsigned char key[KEY_SIZE]);
 
 /* HMAC-SHA-256 of purpose and text, NUL between: KEY_SIZE octets for one use. */

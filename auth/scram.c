@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistr.h>
 
+#include "auth/hash.h"
+
 #define HASH crypto_hash_sha256_BYTES
 
 /* A message is UTF-8 without NUL (RFC 5802 5). */
@@ -128,14 +130,6 @@ scram_bind(struct scram *s, const void *data, size_t len)
 	return true;
 }
 
-static void
-add_base64(struct text *t, const unsigned char *data, size_t len)
-{
-	char out[VERIFIER_SALT * 2];
-
-	text_add(t, sodium_bin2base64(out, sizeof out, data, len, sodium_base64_VARIANT_ORIGINAL));
-}
-
 void
 scram_first(struct scram *s, const char *own_nonce, const struct verifier_scram *v,
             struct text *out)
@@ -146,22 +140,11 @@ scram_first(struct scram *s, const char *own_nonce, const struct verifier_scram 
 	text_add(out, "r=");
 	text_add(out, s->nonce);
 	text_add(out, ",s=");
-	add_base64(out, v->salt, v->salt_len);
+	hash_add_base64(out, v->salt, v->salt_len);
 	text_add(out, ",i=");
 	text_addu(out, v->iterations);
 	text_add(&s->said, out->buf);
 	text_addc(&s->said, ',');
-}
-
-static void
-hmac(unsigned char out[HASH], const unsigned char key[HASH], const char *text)
-{
-	crypto_auth_hmacsha256_state s;
-
-	crypto_auth_hmacsha256_init(&s, key, HASH);
-	crypto_auth_hmacsha256_update(&s, (const unsigned char *)text, strlen(text));
-	crypto_auth_hmacsha256_final(&s, out);
-	sodium_memzero(&s, sizeof s);
 }
 
 /* The value of the attribute `name` at the start of p, base64; what is behind, or NULL. */
@@ -187,7 +170,7 @@ is_proof(const unsigned char proof[HASH], const struct verifier_scram *v, const 
 	unsigned char key[HASH], hash[HASH];
 	bool good;
 
-	hmac(key, v->stored, said);
+	hash_hmac(key, v->stored, said);
 	for (unsigned i = 0; i < HASH; i++)
 		key[i] ^= proof[i];
 	crypto_hash_sha256(hash, key, sizeof key);
@@ -240,8 +223,8 @@ scram_check(const struct scram *s, const struct verifier_scram *v, struct text *
 		return SCRAM_UNBOUND;
 	if (!is_proof(s->proof, v, s->said_buf))
 		return SCRAM_WRONG;
-	hmac(signature, v->server, s->said_buf);
+	hash_hmac(signature, v->server, s->said_buf);
 	text_add(out, "v=");
-	add_base64(out, signature, sizeof signature);
+	hash_add_base64(out, signature, sizeof signature);
 	return SCRAM_PROVED;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 
 /* Behind anything the file holds: a lock needs no octet. */
 #define FIRST ((off_t)1 << 30)
@@ -25,10 +26,10 @@ int
 slots_take(int fd)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
-	int64_t end = clock_ms() + SLOTS_WAIT;
+	int64_t end = clock_ms() + LIMIT_HASHES_WAIT;
 
 	do {
-		for (int i = 0; i < SLOTS; i++)
+		for (int i = 0; i < LIMIT_HASHES; i++)
 			if (set_lock(fd, i, F_WRLCK) == 0)
 				return i;
 		(void)nanosleep(&pause, NULL); /* shorter when a signal comes: harmless */

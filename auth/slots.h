@@ -6,11 +6,7 @@
 #ifndef AUTH_SLOTS_H
 #define AUTH_SLOTS_H
 
-/* How many, and how long one waits, in milliseconds. */
-#define SLOTS 4
-#define SLOTS_WAIT 10000
-
-/* Waits for a slot: its number, or -1 when the wait is over. */
+/* Waits for one of LIMIT_HASHES slots: its number, or -1 when the wait is over. */
 int slots_take(int fd);
 void slots_give(int fd, int slot);
 

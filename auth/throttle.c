@@ -1,6 +1,6 @@
 /*
  * See throttle.h. Fixed tables of numbers: whatever a damaged entry holds, no delay is
- * longer than THROTTLE_WAIT_MAX. Names are kept as keyed hashes only.
+ * longer than LIMIT_AUTH_DELAY. Names are kept as keyed hashes only.
  */
 #include "auth/throttle.h"
 
@@ -87,8 +87,8 @@ age(struct failures *f, int64_t now)
 	healed = (now - f->since) / FORGIVE_MS;
 	f->since += healed * FORGIVE_MS;
 	f->count = (int64_t)f->count > healed ? f->count - (uint32_t)healed : 0;
-	if (f->free_at < 0 || f->free_at > now + 2 * THROTTLE_WAIT_MAX)
-		f->free_at = now + THROTTLE_WAIT_MAX;
+	if (f->free_at < 0 || f->free_at > now + 2 * LIMIT_AUTH_DELAY)
+		f->free_at = now + LIMIT_AUTH_DELAY;
 }
 
 /* After this many, the next has to wait. */
@@ -99,7 +99,7 @@ delay(uint32_t count, uint32_t free)
 
 	if (over == 0)
 		return 0;
-	return over > 5 ? THROTTLE_WAIT_MAX : (int64_t)1000 << (over - 1);
+	return over > 5 ? LIMIT_AUTH_DELAY : (int64_t)1000 << (over - 1);
 }
 
 /* When an attempt may start. */
@@ -210,13 +210,13 @@ throttle_enter(const char *login, const char *client, bool *known)
 		age(s, now);
 		start = start_of(s, now) > start ? start_of(s, now) : start;
 	}
-	if (start - now <= THROTTLE_WAIT_MAX) {
+	if (start - now <= LIMIT_AUTH_DELAY) {
 		charge(l, THROTTLE_FREE_LOGIN, start);
 		if (s != NULL)
 			charge(s, THROTTLE_FREE_SOURCE, start);
 	}
 	table_unlock();
-	return start - now <= THROTTLE_WAIT_MAX ? start - now : -1;
+	return start - now <= LIMIT_AUTH_DELAY ? start - now : -1;
 }
 
 void
@@ -259,5 +259,5 @@ throttle_bad(const char *login, const char *client)
 	charge(f, THROTTLE_FREE_LOGIN, now);
 	wait = f->free_at - now;
 	table_unlock();
-	return wait > THROTTLE_WAIT_MAX ? THROTTLE_WAIT_MAX : wait;
+	return wait > LIMIT_AUTH_DELAY ? LIMIT_AUTH_DELAY : wait;
 }

@@ -3,8 +3,8 @@
  * table that all processes share and that outlives them: STATE/auth/.throttle. An
  * attempt counts when it begins, so that many at once gain nothing, and is taken back
  * when it succeeds. Attempts on one login, or of one source, then start at growing
- * intervals: nothing at first, then 1, 2, 4, 8, 16, 30 seconds; one failure is forgiven
- * every five minutes.
+ * intervals: nothing at first, then 1, 2, 4, 8, 16 seconds, then LIMIT_AUTH_DELAY; one
+ * failure is forgiven every five minutes.
  *
  * An address from which a login has succeeded before is let through at once, whoever
  * else fails; only a wrong password waits there, before its answer.
@@ -16,12 +16,11 @@
 #include <stdint.h>
 
 #include "auth/key.h"
+#include "base/limits.h"
 
 #define THROTTLE_FILE ".throttle"
 #define THROTTLE_SET_ASIDE ".throttle.bad"
 
-/* No attempt waits longer, in milliseconds; the session's patience is longer still. */
-#define THROTTLE_WAIT_MAX 30000
 /* Failures without delay. A source may be a whole office behind one address. */
 #define THROTTLE_FREE_LOGIN 3
 #define THROTTLE_FREE_SOURCE 10

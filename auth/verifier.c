@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "auth/hash.h"
 #include "base/num.h"
 
 /*
@@ -57,17 +58,6 @@ stretch(unsigned char out[HASH], const char *password, const struct verifier_scr
 	sodium_memzero(u, sizeof u);
 }
 
-static void
-hmac(unsigned char out[HASH], const unsigned char key[HASH], const char *text)
-{
-	crypto_auth_hmacsha256_state s;
-
-	crypto_auth_hmacsha256_init(&s, key, HASH);
-	crypto_auth_hmacsha256_update(&s, (const unsigned char *)text, strlen(text));
-	crypto_auth_hmacsha256_final(&s, out);
-	sodium_memzero(&s, sizeof s);
-}
-
 /* RFC 5802 3: StoredKey and ServerKey; the ClientKey is not kept. */
 void
 verifier_set_scram(struct verifier *v, const char *password)
@@ -78,9 +68,9 @@ verifier_set_scram(struct verifier *v, const char *password)
 	v->scram.salt_len = SALT;
 	randombytes_buf(v->scram.salt, SALT);
 	stretch(salted, password, &v->scram);
-	hmac(client, salted, "Client Key");
+	hash_hmac(client, salted, "Client Key");
 	crypto_hash_sha256(v->scram.stored, client, sizeof client);
-	hmac(v->scram.server, salted, "Server Key");
+	hash_hmac(v->scram.server, salted, "Server Key");
 	sodium_memzero(salted, sizeof salted);
 	sodium_memzero(client, sizeof client);
 }

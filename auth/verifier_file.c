@@ -2,6 +2,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "auth/hash.h"
 #include "auth/verifier.h"
 #include "base/num.h"
 
@@ -183,15 +184,6 @@ verifier_parse(struct verifier *v, const char *content)
 }
 
 static void
-add_base64(struct text *t, const unsigned char *data, size_t len)
-{
-	char out[VERIFIER_SALT * 2];
-
-	text_addc(t, ' ');
-	text_add(t, sodium_bin2base64(out, sizeof out, data, len, sodium_base64_VARIANT_ORIGINAL));
-}
-
-static void
 add_line(struct text *t, const char *name, const char *value)
 {
 	if (value[0] == '\0')
@@ -211,9 +203,12 @@ verifier_print(struct text *t, const struct verifier *v)
 	if (s->iterations > 0) {
 		text_add(t, "scram-sha-256 ");
 		text_addu(t, s->iterations);
-		add_base64(t, s->salt, s->salt_len);
-		add_base64(t, s->stored, sizeof s->stored);
-		add_base64(t, s->server, sizeof s->server);
+		text_addc(t, ' ');
+		hash_add_base64(t, s->salt, s->salt_len);
+		text_addc(t, ' ');
+		hash_add_base64(t, s->stored, sizeof s->stored);
+		text_addc(t, ' ');
+		hash_add_base64(t, s->server, sizeof s->server);
 		text_addc(t, '\n');
 	}
 	add_line(t, "cram-md5", v->cram_md5);

@@ -119,6 +119,16 @@
 #define LIMIT_REPORT_WAIT 120
 /* Seconds without work before flush leaves. */
 #define LIMIT_FLUSH_LINGER 30
+/* argon2id runs at once: each takes 64 MiB and a processor. Others wait, milliseconds. */
+#define LIMIT_HASHES 4
+#define LIMIT_HASHES_WAIT 10000
+/* No attempt to log in is held back longer, milliseconds; the keeper waits for 90 s. */
+#define LIMIT_AUTH_DELAY 30000
+/* Descriptor 3 of the checkpassword interface (cr.yp.to/checkpwd/interface.html). */
+#define LIMIT_CHECKPASSWORD 512
+/* Seconds that a foreign checkpassword program has, and words of its command line. */
+#define LIMIT_PROGRAM 30
+#define LIMIT_PROGRAM_WORDS 32
 /* A directory entry, NAME_MAX of every Linux filesystem in use. */
 #define LIMIT_NAME 255
 /* One log line; a longer value is cut and ends in "...". */

@@ -11,8 +11,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct login l, again;
 
 	CHECK(in != NULL);
-	if (size > INTERFACE_MAX)
-		size = INTERFACE_MAX;
+	if (size > LIMIT_CHECKPASSWORD)
+		size = LIMIT_CHECKPASSWORD;
 	if (size > 0)
 		memcpy(in->octets, data, size);
 	in->octets[size] = '\0';

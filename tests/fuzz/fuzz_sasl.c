@@ -22,7 +22,7 @@ int
 __wrap_nanosleep(const struct timespec *ts, struct timespec *left)
 {
 	(void)left;
-	CHECK(ts->tv_sec >= 0 && ts->tv_sec <= THROTTLE_WAIT_MAX / 1000);
+	CHECK(ts->tv_sec >= 0 && ts->tv_sec <= LIMIT_AUTH_DELAY / 1000);
 	return 0;
 }
 

@@ -241,9 +241,9 @@ test_garbage(int dir)
 
 			snprintf(login, sizeof login, "l%d@x", i);
 			ms = throttle_enter(login, "192.0.2.1", &known);
-			good &= ms >= -1 && ms <= THROTTLE_WAIT_MAX;
+			good &= ms >= -1 && ms <= LIMIT_AUTH_DELAY;
 			ms = throttle_bad(login, "192.0.2.1");
-			good &= ms >= 0 && ms <= THROTTLE_WAIT_MAX;
+			good &= ms >= 0 && ms <= LIMIT_AUTH_DELAY;
 			throttle_good(login, "192.0.2.1", false);
 		}
 	}
@@ -255,9 +255,9 @@ test_slots(void)
 {
 	int fd = throttle_fd();
 	int seen = 0;
-	pid_t pids[SLOTS];
+	pid_t pids[LIMIT_HASHES];
 
-	for (int i = 0; i < SLOTS; i++) {
+	for (int i = 0; i < LIMIT_HASHES; i++) {
 		int ends[2];
 		char c;
 
@@ -271,10 +271,10 @@ test_slots(void)
 		MUST(read(ends[0], &c, 1) == 1);
 		seen |= 1 << c;
 	}
-	TEST(seen == (1 << SLOTS) - 1, "every process has a slot of its own");
+	TEST(seen == (1 << LIMIT_HASHES) - 1, "every process has a slot of its own");
 	MUST(kill(pids[0], SIGKILL) == 0 && waitpid(pids[0], NULL, 0) == pids[0]);
 	TEST(slots_take(fd) != -1, "the one of a killed process is free");
-	for (int i = 1; i < SLOTS; i++)
+	for (int i = 1; i < LIMIT_HASHES; i++)
 		MUST(kill(pids[i], SIGKILL) == 0);
 }
 
