@@ -62,7 +62,10 @@ enum send_word {
 	 * offered, so a report of success must come from us; "" else).
 	 */
 	SEND_OUTCOME = 'o',
-	/* After the last outcome: "yes": another message may follow; "": the sender ends. */
+	/*
+	 * After the last outcome: "yes": another message may follow; "": the sender ends. "" and
+	 * no outcome at all: the peer had closed since the message before, so nothing was said.
+	 */
 	SEND_END = 'e',
 };
 

@@ -217,8 +217,6 @@ set_aside(struct queue *q, const char *name, const char *why)
 	struct text t;
 	bool moved;
 
-	if (q->foreign != NULL)
-		q->foreign(q, name, why);
 	text_init(&t, to, sizeof to);
 	text_add(&t, "bad/");
 	text_add(&t, name);
@@ -231,6 +229,9 @@ set_aside(struct queue *q, const char *name, const char *why)
 	if (!moved)
 		log_field(&l, "error", strerror(errno));
 	log_send(&l, LOG_LEVEL_ERROR);
+	/* Told once: what stays would be found by each run. */
+	if (moved && q->foreign != NULL)
+		q->foreign(q, name, why);
 }
 
 /* Both files of a message; the envelope first, so that none is without its message. */

@@ -29,7 +29,7 @@ struct queue {
 	unsigned n_done;
 	char done[LIMIT_QUEUE_BATCH][LIMIT_ID + 3]; /* "ID.m" of finished messages */
 	bool unsynced;                   /* envelopes were removed, and that is not on disk */
-	/* What is no part of a queue, told before it is set aside; may be NULL. */
+	/* Told of what was no part of the queue and is set aside now; may be NULL. */
 	void (*foreign)(struct queue *q, const char *name, const char *why);
 	void *context;                   /* of foreign */
 };

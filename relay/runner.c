@@ -187,7 +187,7 @@ poll_slots(struct run *r)
 		p[2 * i] = (struct pollfd){ s->boundary, s->tls == -1 ? POLLIN : 0, 0 };
 		p[2 * i + 1] = (struct pollfd){ s->tls, POLLIN, 0 };
 	}
-	n = poll(p, 2 * r->n_slots, 0);
+	n = r->queue.unsynced ? poll(p, 2 * r->n_slots, RUNNER_SYNC_MS) : 0;
 	if (n == 0) {
 		/* Nothing to do meanwhile: what is finished gets to disk. */
 		if (queue_sync(&r->queue) == -1)

@@ -51,6 +51,18 @@ give_up(struct run *r, char class, const char *code, const char *text)
 	return false;
 }
 
+static void
+log_no_route(const struct run *r)
+{
+	struct log_line l;
+
+	log_start(&l, "no-route");
+	log_field(&l, "domain", r->domain);
+	log_field(&l, "code", r->route.code);
+	log_field(&l, "reply", r->route.text);
+	log_send(&l, LOG_LEVEL_WARNING);
+}
+
 /* One hop that needs no name service. True when that is so. */
 static bool
 is_plain(struct run *r)
@@ -98,6 +110,7 @@ run_route(struct run *r)
 		return true;
 	}
 	r->route.n = 0;
+	log_no_route(r);
 	if (result == ROUTE_PERMANENT && r->next.kind == NEXT_MX)
 		return give_up(r, '5', r->route.code, r->route.text);
 	schedule_failed(&r->schedule, DNS_NAME, setup->conf, now, r->route.code, r->route.text);

@@ -20,6 +20,8 @@
 /* In all: to be ready (greeting, TLS, EHLO, login), for one message. */
 #define RUNNER_READY (20 * 60)
 #define RUNNER_MESSAGE (6 * 3600)
+/* Finished messages wait so long for others before they are synced. */
+#define RUNNER_SYNC_MS 5
 /* Connections one after the other that end without a reply to a message: enough. */
 #define RUNNER_BARREN 3
 

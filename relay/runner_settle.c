@@ -102,7 +102,7 @@ note_due(struct run *r, const struct envelope *e)
 
 		if (to->state != ENVELOPE_TODO && to->state != ENVELOPE_DELIVERED)
 			continue;
-		earliest(&r->due, to->next);
+		earliest(&r->due, to->next > 0 ? to->next : 1);
 		if (to->next > now)
 			continue; /* next comes before these (defer()) */
 		if (expire > now)

@@ -407,6 +407,15 @@ on_end(struct run *r, struct slot *s, const struct packet *p)
 	struct work *w = s->work;
 	bool more;
 
+	if (p->n == 1 && s->state == SLOT_SENDING && s->known == 0 && p->field[0][0] == '\0') {
+		/* The peer had closed before a word of this one was said: another connection. */
+		s->work = NULL;
+		w->from = s->to[0];
+		r->waiting[r->n_waiting++] = w;
+		r->barren += !s->replied;
+		slot_close(s);
+		return true;
+	}
 	if (p->n != 1 || s->state != SLOT_SENDING || s->known != s->n)
 		return false;
 	s->state = SLOT_IDLE;

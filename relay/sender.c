@@ -25,6 +25,7 @@ struct sender {
 	bool lock;
 	enum send_tls policy;
 	bool login_tried;
+	bool used;              /* a message was sent over the connection */
 	char hello[LIMIT_DOMAIN + 3];
 	struct packet in, out;
 	struct client client;
@@ -266,6 +267,16 @@ receive_recipients(struct client_message *m)
 	return r;
 }
 
+/* Between two messages the peer has nothing to say but 421, or has closed. */
+static bool
+is_stale(void)
+{
+	static const struct timespec now = { 0, 0 };
+	struct pollfd p = { s.client.io.fd, POLLIN | POLLRDHUP, 0 };
+
+	return ppoll(&p, 1, &now, NULL) != 0;
+}
+
 static enum next
 take_message(void)
 {
@@ -275,7 +286,11 @@ take_message(void)
 	if (sender_read_message(&s.in, m))
 		r = receive_recipients(m);
 	if (r == NEXT_PACKET) {
-		client_send(&s.client, m, report, NULL);
+		if (s.used && is_stale())
+			s.client.unusable = true;
+		else
+			client_send(&s.client, m, report, NULL);
+		s.used = true;
 		packet_start(&s.out, SEND_END);
 		packet_add(&s.out, s.client.unusable ? "" : "yes");
 		if (s.client.io.trouble == CLIENT_ABANDONED || !send_out(-1) || s.client.unusable)
@@ -347,7 +362,7 @@ sender_run(int boundary, bool lock)
 	int fd;
 
 	s.boundary = boundary;
-	s.login_tried = false;
+	s.login_tried = s.used = false;
 	if (sodium_init() == -1)
 		return SENDER_BROKEN;
 	switch (receive()) {
