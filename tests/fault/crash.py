@@ -26,7 +26,7 @@ import time
 
 sys.dont_write_bytecode = True
 from delivery import (DEADLINE, INJECT, Bad, Client, Message, Report, Skip,  # noqa: E402
-                      need_ptrace, trees)
+                      PASSWORD, need_ptrace, trees)
 
 LONG = "POSTERN_LONG" in os.environ
 WORKERS = 2
@@ -51,6 +51,14 @@ class Place:
         self.tree = trees.Tree()
         self.tree.set_conf("timeouts", "command", "60s")
         self.tree.set_domain(QUOTA, "quota", "1M 100")
+        self.tree.add_password("alice", PASSWORD)
+        # A configuration of its own for TLS: with it a starter is forked.
+        plain = dict(self.tree.conf)
+        self.tree.add_certificate()
+        os.rename(os.path.join(self.tree.dir, "postern.conf"),
+                  os.path.join(self.tree.dir, "secure.conf"))
+        self.tree.conf = plain
+        self.tree.write_conf()
         self.runs = 0
         self.named_left = 0             # named files of killed keepers, all told
         self.slowest = 0.0
@@ -81,7 +89,8 @@ class Place:
         ours, theirs = socket.socketpair()
         report, log = os.memfd_create("report"), os.memfd_create("log")
         command = [INJECT, "-r", str(report), *options, trees.default_smtpd(),
-                   "-c", os.path.join(self.tree.dir, "postern.conf"), "-s", service]
+                   "-c", os.path.join(self.tree.dir, "secure.conf" if scenario == "secure"
+                                      else "postern.conf"), "-s", service]
         began = time.monotonic()
         process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=log,
                                    pass_fds=(report,), cwd="/",
@@ -89,8 +98,8 @@ class Place:
         theirs.close()
         client = Client(ours, service == "lmtp")
         try:
-            client.play(messages)
-            ours.close()
+            client.play(messages, scenario == "secure")
+            client.sock.close()
             process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             raise Bad("a process is left %d s after the close" % DEADLINE) from None
@@ -174,7 +183,9 @@ def check_run(place, scenario, who, n, action):
             if not line.startswith("event="):
                 raise Bad("in the log: %r" % line)
     # A session that has said 221 has shut the connection, and maybe left, before.
-    if who == "session" and fatal and report.hit and 221 not in codes:
+    # Nor can one be told that has no TLS yet, or none any more.
+    if who == "session" and fatal and report.hit and 221 not in codes and \
+            scenario.kind != "secure":
         if codes[-1:] != [421] or log.count("event=session-died") != 1:
             raise Bad("not 421 and one line, but %s and %s" % (codes, log))
     if report.hit in SYNCS and action.startswith("E") and all(m.is_stored() for m in messages):
@@ -194,7 +205,7 @@ class Scenario:
 
     def __init__(self, name, kind="", options=()):
         self.name = name
-        self.kind = kind                # "", lmtp, many: see Place.prepare()
+        self.kind = kind                # "", lmtp, many: see Place.prepare(); secure
         self.options = options
         self.named = options == NO_TMPFILE
         self.calls = {}                 # who: names of the calls, in order
@@ -207,6 +218,8 @@ class Scenario:
         place.check_mail(messages)
         place.check_leftovers(False)
         check_all_well(messages, codes)
+        if self.kind == "secure" and 235 not in codes:
+            raise Bad("no login: %s" % codes)
         for who in ("keeper", "session"):
             self.calls[who] = [name for by, name, _, _ in report.trace if by == who]
         self.startup = self.calls["keeper"].index("openat") + 1
@@ -220,8 +233,10 @@ class Scenario:
         if action == "short":
             return [i for i, name in enumerate(calls, 1)
                     if name in ("read", "write", "readv", "writev")]
-        # exit_group never returns, so it is in no trace; and one call more.
-        return range(1, len(calls) + 3)
+        # exit_group never returns, so it is in no trace; and one call more. With TLS and
+        # AUTH each run executes two programs more: some calls have to do.
+        step = 7 if self.kind == "secure" and not LONG else 1
+        return range(1, len(calls) + 3, step)
 
 
 class Suite:
@@ -303,7 +318,7 @@ def check_order(trace):
     for who, name, args, result in trace:
         if who == "session" and name == "write":
             written = True
-        if who == "session" or result < 0:
+        if who != "keeper" or result < 0:
             continue
         if name == "fcntl" and args[1] == F_SETLEASE:
             message = args[0]           # sealed: nobody writes to it any more
@@ -338,6 +353,7 @@ CASES = (
     (Scenario("named file", "", NO_TMPFILE), ("kill", "ENOSPC"), ("kill",)),
     (Scenario("ten mailboxes", "many"), ("kill",), ()),
     (Scenario("LMTP", "lmtp"), ("ENOSPC",), ()),
+    (Scenario("TLS and a login", "secure"), ("after",), ("kill",)),
 )
 LONG_ACTIONS = ALL + ("short", "stop", "EINTR", "ENOMEM", "EPERM")
 

@@ -4,15 +4,18 @@ delivery in step with smtpd, so that a run repeats call for call, and what injec
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "smtp"))
+import secure  # noqa: E402
 import tree as trees  # noqa: E402
 
 BUILD = os.environ.get("BUILD") or os.path.dirname(trees.default_smtpd())
 INJECT = os.path.join(BUILD, "test", "inject")
 DEADLINE = 20
+LOGIN, PASSWORD = "alice@" + trees.DOMAIN, "wonder"
 
 
 class Bad(Exception):
@@ -61,18 +64,19 @@ class Client:
         self.lmtp = lmtp
         self.received = b""
         self.codes = []
+        self.text = b""                 # of the last reply's last line
 
     def send(self, data):
         try:
             self.sock.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
             pass                        # what it still had to say can be read
 
     def line(self):
         while b"\n" not in self.received:
             try:
                 data = self.sock.recv(65536)
-            except ConnectionResetError:
+            except (ConnectionResetError, ssl.SSLError):
                 data = b""
             except socket.timeout:
                 raise Bad("no reply and no close in %d s" % DEADLINE) from None
@@ -93,6 +97,7 @@ class Client:
             if match.group(2) == b" ":
                 break
         code = int(match.group(1))
+        self.text = line[4:].rstrip(b"\r")
         # LMTP has one for each recipient, 421 or not (RFC 2033 4.2).
         if self.codes[-1:] == [421] and not (self.lmtp and code == 421):
             raise Bad("a reply after 421: %r" % line)
@@ -133,11 +138,34 @@ class Client:
         self.send(b"BDAT %d LAST\r\n" % (len(body) - half) + body[half:])
         return True
 
-    def play(self, messages):
+    def secure(self):
+        """TLS, then a login: False where there is none of them, which is no refusal."""
+        if self.say("STARTTLS") != [220]:
+            return False
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(os.path.join(secure.certificates(), "mx.pem"))
+        try:
+            self.sock = context.wrap_socket(self.sock, server_hostname=trees.HOST)
+        except socket.timeout:
+            raise Bad("no handshake and no close in %d s" % DEADLINE) from None
+        except OSError:
+            raise Gone from None
+        scram = secure.Scram(LOGIN, PASSWORD)
+        if self.say("EHLO client.test") != [250] or \
+                self.say("AUTH SCRAM-SHA-256 " + scram.first()) != [334] or \
+                self.say(scram.final(self.text)) != [334]:
+            return False
+        if not scram.is_server(self.text):
+            raise Bad("the server does not prove itself")
+        return self.say("") == [235]
+
+    def play(self, messages, use_tls=False):
         """The first message by DATA, the second by BDAT."""
         try:
             hello = ("LHLO" if self.lmtp else "EHLO") + " client.test"
             if self.reply() == 220 and self.say(hello) == [250]:
+                if use_tls:
+                    self.secure()
                 self.deliver(messages[0], self.by_data)
                 self.say("RSET")
                 self.deliver(messages[1], self.by_bdat)

@@ -60,7 +60,7 @@ static struct {
 	unsigned n_rules;
 } want;
 
-static struct tracee tracees[8];
+static struct tracee tracees[32];
 static unsigned n_tracees;
 static bool started; /* the command's execve is done */
 static bool done;    /* the chosen call was disturbed */

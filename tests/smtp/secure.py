@@ -4,6 +4,7 @@ whose messages a transcript cannot hold since they are new each time.
 """
 import atexit
 import base64
+import functools
 import hashlib
 import hmac
 import os
@@ -121,6 +122,11 @@ class Tls:
         return hashlib.sha256(self.tls.getpeercert(True)).digest()
 
 
+@functools.lru_cache
+def _salted(password, salt, count):
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, count)
+
+
 def b64(data):
     return base64.b64encode(data).decode()
 
@@ -142,8 +148,7 @@ class Scram:
         server = base64.b64decode(challenge)
         nonce, salt, count = re.fullmatch(rb"r=([!-+\--~]+),s=([^,]+),i=(\d+)", server).groups()
         assert nonce.startswith(self.bare.split(b"r=")[1]), "the nonce is another one"
-        salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(),
-                                     base64.b64decode(salt), int(count))
+        salted = _salted(self.password, base64.b64decode(salt), int(count))
         key = hmac.digest(salted, b"Client Key", "sha256")
         last = b"c=" + base64.b64encode(self.gs2 + self.data) + b",r=" + nonce
         said = self.bare + b"," + server + b"," + last
