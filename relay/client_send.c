@@ -268,7 +268,7 @@ is_out_of_step(struct transaction *t, struct client *c)
 }
 
 void
-client_send(struct client *c, struct client_message *m, client_report *how, void *arg)
+client_send(struct client *c, struct client_message *m, client_report *report, void *arg)
 {
 	static struct transaction transaction; /* one at a time; too large for a stack */
 	static struct content content;
@@ -277,7 +277,7 @@ client_send(struct client *c, struct client_message *m, client_report *how, void
 	t->c = c;
 	t->m = m;
 	t->content = &content;
-	t->report = how;
+	t->report = report;
 	t->arg = arg;
 	t->end = 0;
 	if (is_hopeless(t) || is_out_of_step(t, c))
