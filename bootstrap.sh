@@ -19,7 +19,7 @@ TRY_PACKAGES='ucspi-tcp'
 CHECK_PACKAGES='python3 git procps util-linux iproute2 libseccomp-dev
 	clang clang-tidy cppcheck shellcheck mandoc valgrind
 	ucspi-tcp daemontools xinetd haproxy systemd systemd-container mmdebstrap
-	swaks curl msmtp s-nail bsd-mailx mutt git-email libmailtools-perl cron dovecot-imapd strace bash-completion
+	swaks curl msmtp s-nail bsd-mailx mutt git-email libmailtools-perl cron dovecot-imapd dovecot-lmtpd strace bash-completion
 	fail2ban openssl libnet-ssleay-perl libauthen-sasl-perl libdigest-hmac-perl'
 
 say() { printf '%s\n' "$@"; }
