@@ -34,7 +34,7 @@ has_better(const struct mx *all, unsigned n, unsigned i)
 	for (unsigned k = 0; k < n; k++)
 		if (k != i && strcmp(all[k].host, all[i].host) == 0 &&
 		    (all[k].preference < all[i].preference ||
-		     (all[k].preference == all[i].preference && k < i)))
+		     (k < i && all[k].preference == all[i].preference)))
 			return true;
 	return false;
 }
