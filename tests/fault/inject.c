@@ -2,7 +2,7 @@
  * Disturbs one system call of a command by ptrace(2): a crash or a failure exactly
  * there. The command is a keeper, the first process it forks is its session.
  *
- *   inject [-t] [-r FD] [-a CALL[,ARG&MASK]=RESULT]... WHO N ACTION COMMAND [ARG]...
+ *   inject [-t] [-r FD] [-f CALL] [-a CALL[,ARG&MASK]=RESULT]... WHO N ACTION COMMAND [ARG]...
  *
  * WHO (keeper or session) and N choose the call, counted from 1 after the execve.
  * ACTION: kill (before the call), after (kill after it), stop (SIGSTOP in it, SIGCONT
@@ -10,7 +10,8 @@
  * (first tries to read PATH or to make it), or an errno name: the call is not made and
  * fails with it. N = 0 disturbs none. -a gives each CALL, or those
  * with a bit of MASK in argument ARG, RESULT: an errno name or a number. -t lists all
- * calls. The report goes to FD, 3 unless given:
+ * calls. -f CALL: the session is the process that makes CALL first, and N counts from
+ * there on. The report goes to FD, 3 unless given:
  *   call WHO N NAME ARG0 ARG1 ARG2 ARG3 = RESULT     (-t; arguments in hex)
  *   hit WHO N NAME         the chosen call came and was disturbed
  *   skip WHO N NAME        it came, and is none that ACTION could disturb
@@ -56,12 +57,14 @@ static struct {
 	enum action action;
 	const char *path;
 	int64_t result;
+	int first; /* -f, or -1 */
 	struct rule rules[8];
 	unsigned n_rules;
-} want;
+} want = { .first = -1 };
 
 static struct tracee tracees[32];
 static unsigned n_tracees;
+static bool by_call; /* -f was given */
 static bool started; /* the command's execve is done */
 static bool done;    /* the chosen call was disturbed */
 static int report_fd = 3;
@@ -140,6 +143,11 @@ on_entry(struct tracee *t)
 {
 	const struct rule *r = find_rule(t);
 
+	if (want.first != -1 && t->nr == (uint64_t)want.first) {
+		want.first = -1;
+		t->who = SESSION;
+		t->n = 0;
+	}
 	t->n++;
 	t->in_call = true;
 	if (!done && t->who == want.who && t->n == want.n)
@@ -201,7 +209,8 @@ find_tracee(pid_t pid)
 		misuse("the command forks too often");
 	t = &tracees[n_tracees];
 	t->pid = pid;
-	t->who = n_tracees < OTHER ? (enum who)n_tracees : OTHER;
+	t->who = n_tracees == KEEPER || (n_tracees == SESSION && !by_call) ?
+		(enum who)n_tracees : OTHER;
 	n_tracees++;
 	return t;
 }
@@ -365,13 +374,15 @@ main(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+tr:a:")) != -1) {
+	while ((c = getopt(argc, argv, "+tr:a:f:")) != -1) {
 		if (c == 't')
 			want.trace = true;
 		else if (c == 'r')
 			report_fd = (int)strtol(optarg, NULL, 10);
 		else if (c == 'a')
 			parse_rule(optarg);
+		else if (c == 'f')
+			by_call = (want.first = seccomp_syscall_resolve_name(optarg)) >= 0;
 		else
 			return 2;
 	}

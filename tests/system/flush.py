@@ -391,13 +391,13 @@ def _():
     tree.flush("--now", D)
     expect(hop.messages == [] and list(tree.queued(D)) == [mid])
     drop_queue()
-    tree.domain("held.test", "deliver = hold")
-    tree.put("held.test", "ok@held.test")
+    tree.domain("held.example", "deliver = hold")
+    tree.put("held.example", "ok@held.example")
     tree.flush("--due")
     tree.flush("--all")
-    log = tree.flush("held.test")
-    expect("event=no-route domain=held.test" in log and tree.queued("held.test"), log)
-    drop_queue("held.test")
+    log = tree.flush("held.example")
+    expect("event=no-route domain=held.example" in log and tree.queued("held.example"), log)
+    drop_queue("held.example")
 
 
 @case("another run has the lock: exit 0, and it is said")
