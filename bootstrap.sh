@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 
 # The compiler and the libraries. README.md names the same.
 BUILD_PACKAGES='gcc make libc6-dev libinih-dev libidn2-dev libunistring-dev libsodium-dev
-	libssl-dev libmd-dev libpam0g-dev'
+	libssl-dev libmd-dev libpam0g-dev libunbound-dev libevent-dev libcurl4-openssl-dev'
 TRY_PACKAGES='ucspi-tcp'
 # What the suites run: linters, entrances, clients, readers, containers. A suite whose
 # program is missing says `skip`.
@@ -20,7 +20,7 @@ CHECK_PACKAGES='python3 git procps util-linux iproute2 libseccomp-dev
 	clang clang-tidy cppcheck shellcheck mandoc valgrind
 	ucspi-tcp daemontools xinetd haproxy systemd systemd-container mmdebstrap
 	swaks curl msmtp s-nail bsd-mailx mutt git-email libmailtools-perl cron dovecot-imapd dovecot-lmtpd strace bash-completion
-	fail2ban openssl libnet-ssleay-perl libauthen-sasl-perl libdigest-hmac-perl'
+	nsd unbound ldnsutils dns-root-data fail2ban openssl libnet-ssleay-perl libauthen-sasl-perl libdigest-hmac-perl'
 
 say() { printf '%s\n' "$@"; }
 die() { printf 'bootstrap.sh: %s\n' "$*" >&2; exit 1; }
