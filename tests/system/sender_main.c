@@ -61,5 +61,5 @@ main(int argc, char **argv)
 	sender_confine(atoi(argv[2]), argc == 6 ? argv[3] : "/",
 	               argc == 6 ? (uid_t)atoi(argv[4]) : 0,
 	               argc == 6 ? (gid_t)atoi(argv[5]) : 0);
-	return (int)sender_run(SENDER_BOUNDARY, true);
+	_exit((int)sender_run(SENDER_BOUNDARY, true));
 }
