@@ -197,6 +197,7 @@ set_up_keeper(struct keeper_setup *k, const struct job *job)
 	k->tls = doors.tls;
 	k->auth = doors.auth;
 	k->flush = doors.flush;
+	k->may_queue = true;
 }
 
 static void
@@ -206,6 +207,7 @@ set_up_session(struct session_setup *s, const struct job *job, bool is_connectio
 	s->size = find_size();
 	s->service = job->service;
 	s->client = job->client;
+	s->dsn = true;
 	s->may_secure = conf.tls && is_connection;
 }
 
@@ -480,6 +482,13 @@ run_keeper(int control)
 	}
 }
 
+/* Helpers that we started ourselves start anew, when the last keeper of before is gone. */
+static void
+configured(void)
+{
+	doors_open(&doors, &conf, true);
+}
+
 static int
 serve_listeners(const struct options *o, char **argv)
 {
@@ -489,6 +498,7 @@ serve_listeners(const struct options *o, char **argv)
 		.argv = argv,
 		.become_nursery = become_nursery,
 		.run_session = run_session,
+		.configured = configured,
 		.run_keeper = run_keeper,
 		/* With -L nobody else would start us again. */
 		.may_idle_out = true,
@@ -499,7 +509,7 @@ serve_listeners(const struct options *o, char **argv)
 	for (char **a = argv; *a != NULL; a++)
 		if (strncmp(*a, "-L", 2) == 0)
 			setup.may_idle_out = false;
-	doors_open(&doors, &conf, true);
+	configured();
 	return front_run(&setup);
 }
 

@@ -40,6 +40,8 @@ struct front_setup {
 	 * it is used up. Its filter it has inherited (spawn.h); an environment it has not.
 	 */
 	void (*run_session)(void);
+	/* *conf has been read anew: what hangs on it in this process is done anew. */
+	void (*configured)(void);
 	/* One keeper: takes jobs from the socket, says FRONT_DONE after each. */
 	void (*run_keeper)(int control);
 };

@@ -39,7 +39,7 @@ def is_refused(f):
 
 def expect_exit(f):
     expect(f.wait() == 0, "exit code %d, log %s" % (f.wait(), f.log()[-500:]))
-    wait_for(lambda: not f.processes(), "processes are left")
+    wait_for(lambda: not f.processes(starter=True), "processes are left")
 
 
 # -- stop --------------------------------------------------------------------------
@@ -437,7 +437,7 @@ def _():
             wait_for(lambda: len(f.processes()) == 3, "left: %s" % f.processes())
             busy.quit()
             silent.close()
-        wait_for(lambda: not f.processes(), "processes are left")
+        wait_for(lambda: not f.processes(starter=True), "processes are left")
         check_mail(f.tree, "alice", ["of busy", "still here", "one more"])
 
 
@@ -477,7 +477,7 @@ def _():
             took = time.monotonic() - start
             expect(f.process.poll() == 0 and took >= IDLE - 1, "%s: exit code %d after %.0f s" %
                    (name, f.process.poll(), took))
-            wait_for(lambda: not f.processes(), "processes are left")  # noqa: B023
+            wait_for(lambda: not f.processes(starter=True), "processes are left")  # noqa: B023
         # Who comes now waits in the socket for the next one.
         f, s, _, _ = idlers["served"]
         late = Client(s.getsockname(), greeted=False)

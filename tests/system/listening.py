@@ -249,22 +249,22 @@ class Front:
     def output(self):
         return os.pread(self.out_fd, 1 << 20, 0).decode("utf-8", "replace")
 
-    def processes(self, zombies=False):
-        """All of this smtpd's, whoever their parent is by now."""
+    def processes(self, zombies=False, starter=False):
+        """All of this smtpd's, whoever their parent is by now; the starter when asked for."""
         found = []
         for name in os.listdir("/proc"):
             if name.isdigit():
                 f = stat_fields(int(name))
-                if f and f[3] == str(self.pid) and (zombies or f[0] != "Z"):
+                if not f or f[3] != str(self.pid) or (f[0] == "Z" and not zombies):
+                    continue
+                if starter or status(int(name)).get("Name") != "smtpd-starter":
                     found.append(int(name))
         return found
 
     def nursery(self):
-        """The front's child that has children, or -1; a starter is another one."""
+        """The front's child that has children, or -1."""
         parents = {int(stat_fields(p)[1]) for p in self.processes() if stat_fields(p)}
         for pid in self.processes():
-            if status(pid).get("Name") == "smtpd-starter":
-                continue
             f = stat_fields(pid)
             if f and pid in parents and int(f[1]) == self.pid:
                 return pid
@@ -304,7 +304,7 @@ class Front:
         self.signal(signal.SIGTERM)
         code = self.wait()
         expect(code == 0, "exit code %d, log %s" % (code, self.log()[-500:]))
-        wait_for(lambda: not self.processes(), "processes are left")
+        wait_for(lambda: not self.processes(starter=True), "processes are left")
 
     def connect(self, **more):
         return Client(self.address, **more)
