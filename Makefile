@@ -53,7 +53,7 @@ TLS_LIBS = -linih -lidn2 -lunistring -lssl -lcrypto
 RELAY_LIBS = -linih -lidn2 -lunistring -lsodium -lunbound -levent -lresolv -lmd
 STS_LIBS = -linih -lidn2 -lunistring -lcurl
 
-PROGRAMS = smtpd postern tls auth auth-pam spool sts flush
+PROGRAMS = smtpd postern tls auth auth-pam spool sts flush dns
 BASE = $(wildcard base/*.c)
 SESSION = $(wildcard session/*.c)
 KEEPER = $(wildcard keeper/*.c)
@@ -100,6 +100,11 @@ $(BUILD)/tls: $(call objects,tls.c $(TLS) $(BASE))
 
 $(BUILD)/sts: $(call objects,sts.c $(STS) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(STS_LIBS)
+
+# What `postern check --dns` asks with: the router's way to DNS, and nothing else of relay/.
+DNS = dns.c relay/dns.c relay/answer.c relay/site.c relay/router_confine.c front/users.c
+$(BUILD)/dns: $(call objects,$(DNS) $(BASE))
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(RELAY_LIBS)
 
 $(BUILD)/spool: $(call objects,spool.c $(SPOOL) $(KEEPER) $(BASE))
 	$(CC) $(ALL_LDFLAGS) $(STATIC) -o $@ $^ $(SMTPD_LIBS)

@@ -87,7 +87,7 @@ static const struct command commands[] = {
 	  "[DOMAIN]", "send now what waits", help_flush },
 	{ "trace",   NULL,       trace_message, 1, MANY,  0,            0,
 	  "ID [FILE...]", "follow a message through the log", help_trace },
-	{ "check",   NULL,       check_tree,    0, 0,     OPT_JSON,     0,
+	{ "check",   NULL,       check_tree,    0, 0,     OPT_DNS | OPT_JSON, 0,
 	  "", "find what is wrong, and say what to do", help_check },
 	{ "help",    NULL,       print_help,    0, 2,     0,            0,
 	  "[COMMAND]", "explain a command", help_help },

@@ -30,6 +30,7 @@ struct admin {
 	const char *sender;       /* --sender */
 	const char *recipient;    /* --recipient */
 	bool all;
+	bool dns;
 	bool remove;
 	bool help;
 	char **args;              /* operands, n_args of them, then NULL */
@@ -70,6 +71,7 @@ enum option_bit {
 	OPT_SENDER = 1 << 20,
 	OPT_RECIPIENT = 1 << 21,
 	OPT_ALL = 1 << 22,
+	OPT_DNS = 1 << 23,
 	OPT_CHOICE = OPT_SENDER | OPT_RECIPIENT | OPT_DOMAIN,
 	OPT_LEGACY = OPT_CRAM_MD5 | OPT_DIGEST_MD5,
 	OPT_PASSWORD = OPT_PASSWORD_STDIN | OPT_NO_PASSWORD,

@@ -160,6 +160,8 @@ check_all(struct admin *a, struct rows *out)
 	check_kernel(out);
 	if (!check_conf(a, out))
 		return DONE; /* without it nothing else can be found */
+	if (a->dns && (r = check_dns(a, out)) != DONE)
+		return r;
 	if (!open_state(a, &st, out))
 		return DONE;
 	check_domains(a, st.st_uid, out);

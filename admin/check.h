@@ -62,6 +62,9 @@ struct check_verifiers {
 };
 int check_lone_verifiers(int state, void *arg, struct rows *out);
 
+/* What DNS says of the host and its domains; a->domains is open. DONE or told. */
+int check_dns(const struct admin *a, struct rows *out);
+
 /* Forward files; owner_run's child only. */
 void check_forward(const struct admin *a, const char *domain, const char *name,
                    struct rows *out);

@@ -115,6 +115,8 @@ const char help_trace[] =
 const char help_check[] =
 	"Looks at the configuration, owners and permissions, what the kernel offers, whether\n"
 	"messages can be linked into mailboxes, and at everything in the state directory.\n"
+	"With --dns also asks DNS: addresses and PTR records of the host, and of each domain MX,\n"
+	"SPF, DMARC, MTA-STS and TLSA records, and says what to publish.\n"
 	"Each finding is followed by what to do. Nothing is changed. Exit 0: no finding, 1:\n"
 	"findings. Run it as root or as the owner of the mail.\n";
 const char help_help[] = "Prints this overview, or what one command does.\n";

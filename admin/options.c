@@ -42,6 +42,8 @@ static const struct option {
 	{ "--force", OPT_FORCE, NULL, offsetof(struct admin, force),
 	  "do it although something would be lost; see above" },
 	{ "--all", OPT_ALL, NULL, offsetof(struct admin, all), "every message" },
+	{ "--dns", OPT_DNS, NULL, offsetof(struct admin, dns),
+	  "also ask DNS about this host and its domains" },
 	{ "--json", OPT_JSON, NULL, offsetof(struct admin, json), "print JSON, for programs" },
 };
 

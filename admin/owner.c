@@ -125,6 +125,8 @@ owner_run(int dir, owner_job *job, void *arg, struct rows *out)
 	if (!sandbox_is_privileged() || st.st_uid == 0)
 		return finish(job(dir, arg, out), out);
 	(void)fflush(stdout); /* or the child would print it again */
+	if (out != NULL && rows_flush(out) == -1) /* the same */
+		return say_failed(errno, "collecting the answer");
 	pid = fork();
 	if (pid == -1)
 		return say_failed(errno, "starting a process");

@@ -54,20 +54,27 @@ read_name(const ns_msg *m, const unsigned char *at, char out[LIMIT_DOMAIN + 1])
 	return true;
 }
 
+/* A name that stands `before` octets into the data. */
 static void
-take_mx(struct answer *a, const ns_msg *m, const ns_rr *rr)
+take_name(struct answer *a, const ns_msg *m, const ns_rr *rr, size_t before)
 {
 	struct answer_record *r = &a->record[a->n];
 	char name[LIMIT_DOMAIN + 1];
 
-	if (ns_rr_rdlen(*rr) < 3)
-		return;
-	r->preference = ns_get16(ns_rr_rdata(*rr));
 	/* dn_expand() writes what no host is called with a backslash. */
-	if (read_name(m, ns_rr_rdata(*rr) + 2, name) &&
+	if (read_name(m, ns_rr_rdata(*rr) + before, name) &&
 	    (name[0] == '\0' || is_domain(name, strlen(name))))
 		r->name = (const char *)keep(a, name, strlen(name) + 1);
 	a->n++;
+}
+
+static void
+take_mx(struct answer *a, const ns_msg *m, const ns_rr *rr)
+{
+	if (ns_rr_rdlen(*rr) < 3)
+		return;
+	a->record[a->n].preference = ns_get16(ns_rr_rdata(*rr));
+	take_name(a, m, rr, 2);
 }
 
 /* RFC 1035 3.3.14: character-strings, each with its length before it. */
@@ -98,6 +105,9 @@ take(struct answer *a, const ns_msg *m, const ns_rr *rr, int type)
 	memset(r, 0, sizeof *r);
 	if (type == RR_MX) {
 		take_mx(a, m, rr);
+	} else if (type == RR_PTR) {
+		if (len > 0)
+			take_name(a, m, rr, 0);
 	} else if (len > ANSWER_DATA) {
 		return;
 	} else if (type == RR_TXT) {

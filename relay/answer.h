@@ -11,7 +11,7 @@
 #include "base/limits.h"
 
 /* RR types (RFC 1035 3.2.2, 3596, 6698). */
-enum { RR_A = 1, RR_CNAME = 5, RR_MX = 15, RR_TXT = 16, RR_AAAA = 28, RR_TLSA = 52 };
+enum { RR_A = 1, RR_CNAME = 5, RR_PTR = 12, RR_MX = 15, RR_TXT = 16, RR_AAAA = 28, RR_TLSA = 52 };
 
 /* Records of one answer that are looked at; the data of one of them. */
 #define ANSWER_RECORDS 64
@@ -20,7 +20,7 @@ enum { RR_A = 1, RR_CNAME = 5, RR_MX = 15, RR_TXT = 16, RR_AAAA = 28, RR_TLSA = 
 struct answer_record {
 	unsigned preference;          /* MX */
 	/*
-	 * MX: the name, as text without a last dot; "" for the root; NULL: none that a host
+	 * MX, PTR: the name, as text without a last dot; "" for the root; NULL: none that a host
 	 * can have. Else octets: A 4, AAAA 16, TLSA as RFC 6698 2.1, TXT its strings joined.
 	 */
 	const char *name;
