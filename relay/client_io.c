@@ -17,14 +17,15 @@ client_io_init(struct client_io *io, int fd, int watch)
 	io->fd = fd;
 	io->watch = watch;
 	io->trouble = CLIENT_FINE;
-	io->deadline = 0;
+	io->patience = io->deadline = 0;
 	io->at = io->end = io->held = 0;
 }
 
 void
 client_deadline(struct client_io *io, uint64_t seconds)
 {
-	io->deadline = clock_ms() + (int64_t)seconds * 1000;
+	io->patience = (int64_t)seconds * 1000;
+	io->deadline = 0;
 }
 
 static bool
@@ -42,10 +43,14 @@ wait_for(struct client_io *io, short events, short *got)
 	struct pollfd p[2] = { { io->fd, events, 0 }, { io->watch, 0, 0 } };
 
 	for (;;) {
-		int64_t left = io->deadline - clock_ms();
+		int64_t now = clock_ms();
+		int64_t left;
 		struct timespec t;
 		int n;
 
+		if (io->deadline == 0)
+			io->deadline = now + io->patience;
+		left = io->deadline - now;
 		if (left <= 0)
 			return fail(io, CLIENT_LATE);
 		t.tv_sec = left / 1000;

@@ -24,7 +24,8 @@ struct client_io {
 	int fd;
 	int watch;               /* the runner's end: its hang-up is CLIENT_ABANDONED */
 	enum client_trouble trouble;
-	int64_t deadline;        /* clock_ms() */
+	int64_t patience;        /* milliseconds, from the first wait on */
+	int64_t deadline;        /* clock_ms(); 0: nobody has had to wait yet */
 	size_t at, end;          /* unread input is input[at..end) */
 	size_t held;             /* octets of output */
 	char input[4 * LIMIT_REPLY_LINE];
@@ -33,7 +34,7 @@ struct client_io {
 
 void client_io_init(struct client_io *io, int fd, int watch);
 
-/* What follows has to be done within so many seconds. */
+/* What follows has to be done within so many seconds, counted from its first wait. */
 void client_deadline(struct client_io *io, uint64_t seconds);
 
 /* Holds output back until the buffer is full, or the flush. */

@@ -8,6 +8,8 @@
 #include <poll.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/num.h"
@@ -37,6 +39,18 @@ static struct sender s; /* one in a process */
 /* Why there is no next packet. */
 enum next { NEXT_PACKET, NEXT_END, NEXT_MALFORMED };
 
+/* The packet that belongs to what came before; SO_RCVTIMEO bounds the wait. */
+static enum next
+receive_more(void)
+{
+	int n = packet_recv(s.boundary, &s.in);
+
+	if (n == 1)
+		return NEXT_PACKET;
+	/* It is gone, or stuck. */
+	return n == 0 || errno == ECONNRESET || errno == EAGAIN ? NEXT_END : NEXT_MALFORMED;
+}
+
 static enum next
 receive(void)
 {
@@ -47,12 +61,7 @@ receive(void)
 	do
 		n = ppoll(&p, 1, &wait, NULL);
 	while (n == -1 && errno == EINTR);
-	if (n <= 0)
-		return NEXT_END; /* a runner that is stuck */
-	n = packet_recv(s.boundary, &s.in);
-	if (n == 1)
-		return NEXT_PACKET;
-	return n == 0 || errno == ECONNRESET ? NEXT_END : NEXT_MALFORMED;
+	return n > 0 ? receive_more() : NEXT_END;
 }
 
 static bool
@@ -257,7 +266,7 @@ receive_recipients(struct client_message *m)
 	enum next r = NEXT_PACKET;
 
 	for (unsigned i = 0; i <= m->n && r == NEXT_PACKET; i++) {
-		r = receive();
+		r = receive_more();
 		if (r != NEXT_PACKET)
 			break;
 		if (i < m->n ? !sender_read_recipient(&s.in, m, &m->to[i]) :
@@ -358,12 +367,14 @@ serve(void)
 enum sender_end
 sender_run(int boundary, bool lock)
 {
+	static const struct timeval wait = { LIMIT_SENDER_IDLE, 0 };
 	enum sender_end end;
 	int fd;
 
 	s.boundary = boundary;
 	s.login_tried = s.used = false;
-	if (sodium_init() == -1)
+	if (sodium_init() == -1 ||
+	    setsockopt(boundary, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == -1)
 		return SENDER_BROKEN;
 	switch (receive()) {
 	case NEXT_END:
