@@ -37,7 +37,6 @@ static const struct meaning {
 	{ ANSWER_NEVER_FITS, SPOOL_REFUSED, "5.2.2", "larger than the mailbox's quota" },
 	{ ANSWER_LOOP, SPOOL_REFUSED, "5.4.6", "forwarding goes in a circle" },
 	{ ANSWER_FULL, SPOOL_LATER, "4.2.2", "the mailbox is full" },
-	{ ANSWER_NO_QUEUE, SPOOL_LATER, "4.3.0", "cannot be queued now" },
 	{ ANSWER_NO_SPACE, SPOOL_WRITE, "4.3.1", "no space left" },
 	/* The rest is ours and logged, the last row. */
 	{ ANSWER_ERROR, SPOOL_LATER, "4.3.0", "an error of this host, see its log" },
@@ -83,7 +82,7 @@ make_work(const struct inject *in)
 	job_make_id(w->setup.job.session_id, (unsigned)getpid());
 	w->setup.state = in->state;
 	w->setup.domains = in->domains;
-	w->setup.may_relay = w->setup.always_relay = w->setup.may_queue = true;
+	w->setup.may_relay = w->setup.always_relay = true;
 	w->setup.tls = w->setup.auth = (struct helper_door){ NULL, -1 };
 	w->setup.flush = in->flush;
 	w->setup.append = "";
@@ -91,7 +90,7 @@ make_work(const struct inject *in)
 	w->resolver.conf = &w->conf;
 	w->resolver.state = in->state;
 	w->resolver.domains = in->domains;
-	w->resolver.may_relay = w->resolver.may_queue = true;
+	w->resolver.may_relay = true;
 	w->resolver.append = "";
 	transaction_init(&w->transaction, &w->setup, &w->resolver);
 	return w;
