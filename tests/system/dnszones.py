@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 
+import listening
 from listening import wait_for
 
 NSD, RESOLVER, DEAD = "127.0.0.10", "127.0.0.53", "127.0.0.66"
@@ -32,8 +33,9 @@ def enter(addresses=()):
         words = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
         if subprocess.run(words + ["true"], check=False, capture_output=True).returncode != 0:
             return False
-        os.environ[INSIDE] = "1"
+        os.environ[INSIDE] = "root" if os.geteuid() == 0 else "user"
         os.execvp(words[0], words + [sys.executable] + sys.argv)
+    listening.ROOT = os.environ[INSIDE] == "root"  # a user's own root is none
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for a in addresses:
         subprocess.run(["ip", "addr", "add", a, "dev", "lo"], check=True)
@@ -136,9 +138,14 @@ class Zones:
 
     def close(self):
         for p in self.processes:
-            p.kill()
-            p.wait()
-        shutil.rmtree(self.dir)
+            p.terminate()  # nsd takes its own children along
+        for p in self.processes:
+            try:
+                p.wait(10)
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 def ask(server, name):

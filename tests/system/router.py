@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.server
 import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -16,8 +17,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dnszones  # noqa: E402
+import listening  # noqa: E402
 from dnszones import DEAD, RESOLVER, Resolver, Zones  # noqa: E402
-from listening import ROOT, case, expect, run_cases, wait_for  # noqa: E402
+from listening import case, expect, run_cases, wait_for  # noqa: E402
 from tlsfeed import Files, make_cert, make_key  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
@@ -41,7 +43,8 @@ if not dnszones.enter([OWN + "/32"]):
 class Route:
     """A running router and its asker (tests/system/route.c)."""
 
-    def __init__(self, *options, dns=RESOLVER, anchor="anchor.key", conf=""):
+    def __init__(self, *options, dns=RESOLVER, anchor="anchor.key", conf="",
+                 program=os.path.join(BUILD, "test", "route")):
         self.dir = tempfile.mkdtemp(prefix="route")
         os.chmod(self.dir, 0o755)
         os.mkdir(os.path.join(self.dir, "state"))
@@ -50,9 +53,9 @@ class Route:
             f.write("hostname = %s\nstate = state\ndns = %s\ndns-anchor = %s\ntls-ca = %s\n%s" % (
                 US, dns, anchor if anchor == "none" else zones[anchor], files["ca.crt"], conf))
         self.log_file = open(os.path.join(self.dir, "log"), "w+", encoding="ascii")
-        user = ["-u", str(ROUTER_UID)] if ROOT else []
+        user = ["-u", str(ROUTER_UID)] if listening.ROOT else []
         self.process = subprocess.Popen(
-            [os.path.join(BUILD, "test", "route"), "-c", path, "-s",
+            [program, "-c", path, "-s",
              os.path.join(self.dir, "state")] + user + list(options), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=self.log_file, text=True)
 
@@ -555,9 +558,12 @@ def sts_off():
     policy("enforce.example", mx="nobody.example")
     with sts_route() as r:
         expect_end(r.ask("mx enforce.example")[0], "temporary", "4.7.0")
-    liar.twist = None
     with Route("-n", dns=DEAD, anchor="none") as r:
         expect(policy_of(r, "enforce.example") == ["none"], "off")
+    alone = shutil.copy(os.path.join(BUILD, "test", "route"), files["route"])
+    with sts_route(program=alone) as r:
+        expect(policy_of(r, "enforce.example") == ["none"], "not there")
+        expect("/sts" in r.log() and "No such file" in r.log(), r.log())
 
 
 @case("DANE wins over MTA-STS")

@@ -59,6 +59,7 @@ said(void)
 #define HOST "a host name such as mx.example.org (A-labels)"
 #define MECHANISMS "names of SASL mechanisms such as PLAIN LOGIN SCRAM-SHA-256, or none"
 #define PATHS "one or two paths, once, in a section [tls NAME] with a domain name"
+#define RESOLVERS "up to 8 resolvers, each ADDRESS or ADDRESS@PORT"
 #define DAYS "a time such as 5m, 1s to 7d"
 
 /* A value of one key; expected NULL: it is good. */
@@ -147,6 +148,21 @@ static const struct {
 	{ "tls m\xc3\xbc.test", "key", "a", PATHS },
 	{ "sockets", "tls", "/run/x/tls", NULL },
 	{ "sockets", "auth", "", "a path of at most 107 octets" },
+	{ "", "tls-ca", "ca.pem", NULL },
+	{ "", "tls-ca", "", "a file of certificates" },
+	{ "", "dns", "192.0.2.1 2001:db8::1@5353, 127.0.0.1@53", NULL },
+	{ "", "dns", "", RESOLVERS },
+	{ "", "dns", "localhost", RESOLVERS },
+	{ "", "dns", "192.0.2.1@0", RESOLVERS },
+	{ "", "dns", "192.0.2.1@65536", RESOLVERS },
+	{ "", "dns", "192.0.2.1:53", RESOLVERS },
+	{ "", "dns", "::1 ::2 ::3 ::4 ::5 ::6 ::7 ::8", NULL },
+	{ "", "dns", "::1 ::2 ::3 ::4 ::5 ::6 ::7 ::8 ::9", RESOLVERS },
+	{ "", "dns-anchor", "root.key", NULL },
+	{ "", "dns-anchor", "none", NULL },
+	{ "", "dns-anchor", "", "a file of DNSSEC trust anchors, or none" },
+	{ "timeouts", "dns", "20s", NULL },
+	{ "timeouts", "dns", "31", "a time such as 20s, 1s to 30s" },
 	{ "timeouts", "handshake", "1", NULL },
 	{ "timeouts", "handshake", "2h", "a time such as 30s, 1s to 4m" },
 	{ "timeouts", "command", "7d", NULL },
