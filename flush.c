@@ -184,7 +184,7 @@ open_policies(struct dispatch_setup *d)
 	d->sts = route_open_kept(d->state);
 	if (d->sts == -1)
 		log_error("STATE/sts: policies of MTA-STS are not kept", errno);
-	else if (d->owner != 0 && fchown(d->sts, d->owner, d->owner_gid) == -1)
+	else if (geteuid() == 0 && fchown(d->sts, d->owner, d->owner_gid) == -1)
 		log_error("STATE/sts: give it to STATE's owner", errno);
 }
 

@@ -22,6 +22,7 @@
 #define BUSY_MS 2000   /* until a domain that another flush has is tried again */
 #define BUSY_TRIES 30
 #define STOP_MS 60000  /* for runners after SIGTERM */
+#define SCAN_MS 60000  /* --due, while something is being sent: what became due meanwhile */
 
 static volatile sig_atomic_t must_stop;
 
@@ -126,6 +127,26 @@ is_running(const struct dispatch *d, const char *domain)
 		if (d->seats[i].busy && strcmp(d->seats[i].domain, domain) == 0)
 			return true;
 	return false;
+}
+
+static void
+open_scan(struct dispatch *d)
+{
+	int fd = openat(d->setup->spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	d->scan = fd == -1 ? NULL : fdopendir(fd);
+	if (d->scan == NULL)
+		die_temp("read STATE/spool", errno);
+	d->scan_again = clock_ms() + SCAN_MS;
+}
+
+/* A run that takes hours must not keep others waiting that become due. */
+static void
+scan_again(struct dispatch *d)
+{
+	if (d->setup->scan == DISPATCH_DUE && d->scan == NULL && d->n_busy > 0 && !must_stop &&
+	    clock_ms() >= d->scan_again)
+		open_scan(d);
 }
 
 /* The next directory of the spool that is due. False: the scan has ended. */
@@ -400,6 +421,9 @@ wait_ms(const struct dispatch *d)
 		until = d->stop_at;
 	else if (!has_work(d))
 		until = d->idle_since + LIMIT_FLUSH_LINGER * 1000;
+	if (d->setup->scan == DISPATCH_DUE && d->scan == NULL && d->scan_again < until &&
+	    d->n_busy > 0 && d->stop_at == 0)
+		until = d->scan_again;
 	for (unsigned i = 0; i < d->n_pending; i++)
 		if (d->pending[i].after > now && d->pending[i].after < until)
 			until = d->pending[i].after;
@@ -460,7 +484,6 @@ static void
 start(struct dispatch *d)
 {
 	const struct dispatch_setup *setup = d->setup;
-	int fd;
 
 	d->router = setup->router;
 	d->n_seats = (unsigned)setup->conf->domains_at_once;
@@ -468,12 +491,8 @@ start(struct dispatch *d)
 		d->seats[i].control = -1;
 	for (char *const *name = setup->domains; name != NULL && *name != NULL; name++)
 		add_pending(d, *name, setup->now ? CONTROL_NOW : CONTROL_NAME, 0);
-	if (setup->scan == DISPATCH_NONE)
-		return;
-	fd = openat(setup->spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d->scan = fd == -1 ? NULL : fdopendir(fd);
-	if (d->scan == NULL)
-		die_temp("read STATE/spool", errno);
+	if (setup->scan != DISPATCH_NONE)
+		open_scan(d);
 }
 
 int
@@ -487,6 +506,7 @@ dispatch_run(const struct dispatch_setup *setup)
 	d.idle_since = clock_ms();
 	notify("READY=1");
 	for (;;) {
+		scan_again(&d);
 		assign(&d);
 		tell_status(&d);
 		if (has_work(&d))

@@ -35,6 +35,7 @@ struct dispatch {
 	DIR *scan;
 	char scanned[LIMIT_NAME + 1]; /* read and not given away yet */
 	bool scanned_due;
+	int64_t scan_again;           /* clock_ms() */
 	unsigned n_pending;
 	struct pending pending[PENDING_MAX];
 	unsigned n_seats, n_busy;

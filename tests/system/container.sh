@@ -57,7 +57,7 @@ container_install() {
 
 # Shared libraries that postern wants and the container lacks, from this host.
 container_libraries() {
-	ldd "$BUILD/postern" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' |
+	ldd "$BUILD/postern" "$BUILD/flush" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' |
 		while read -r library; do
 			[ -e "$root/usr$(readlink -f "$library" | sed 's,^/usr,,')" ] ||
 				cp -L "$library" "$root/usr/local/lib/"
