@@ -55,9 +55,8 @@ read_stream(struct tracing *t, FILE *f, const char *name)
 {
 	char *line = NULL;
 	size_t cap = 0;
-	ssize_t len;
 
-	while ((len = getline(&line, &cap, f)) > 0) {
+	while (getline(&line, &cap, f) > 0) {
 		if (!is_told(t, line))
 			continue;
 		line[strcspn(line, "\n")] = '\0';
