@@ -120,7 +120,8 @@ static void
 ask(const struct run *r, const struct slot *s, struct packet *p)
 {
 	const struct route_hop *h = &r->route.hop[s->hop];
-	bool dane = policy_of(r, s) == ROUTE_POLICY_DANE && h->n_tlsa > 0;
+	enum route_policy policy = policy_of(r, s);
+	bool dane = policy == ROUTE_POLICY_DANE && h->n_tlsa > 0;
 	char id[LIMIT_ID + 1];
 
 	job_make_id(id, (unsigned)getpid());
@@ -129,7 +130,8 @@ ask(const struct run *r, const struct slot *s, struct packet *p)
 	packet_add(p, h->address);
 	packet_add(p, h->names[0] != '\0' ? h->names :
 	              r->next.kind == NEXT_MX ? h->host : r->next.host);
-	packet_add(p, dane ? "dane" : s->must_verify ? "name" : "none");
+	packet_add(p, dane ? "dane" : s->must_verify ? "name" :
+	              policy == ROUTE_POLICY_STS_TESTING ? "try" : "none");
 	for (unsigned i = 0; dane && i < h->n_tlsa; i++)
 		packet_add(p, h->tlsa[i]);
 }
@@ -179,7 +181,9 @@ slot_tls_event(struct run *r, struct slot *s)
 		return;
 	}
 	(void)text_copy(s->tls_version, sizeof s->tls_version, p.field[0]);
-	slot_tls_result(r, s, "success", verified ? "verified" : "");
+	/* RFC 8461 5: in testing a failure is told, and the message goes. */
+	slot_tls_result(r, s, !verified && policy_of(r, s) == ROUTE_POLICY_STS_TESTING ?
+	                      "validation-failure" : "success", verified ? "verified" : "");
 	s->tls_end = -1;
 	answer(s, end);
 }

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "base/ca.h"
+#include "base/ip.h"
 #include "base/log.h"
 #include "tls/heap.h"
 
@@ -140,14 +141,22 @@ next_name(const char **s, char name[LIMIT_DOMAIN + 1])
 	return true;
 }
 
-/* Names that will do in a certificate; the address where there is none. */
+static bool
+is_address(const char *s)
+{
+	struct ip ip;
+
+	return parse_ip(s, &ip);
+}
+
+/* Names that will do in a certificate; the address where there is none, or it is the name. */
 static bool
 set_names(SSL *ssl, const struct packet *p)
 {
 	const char *s = p->field[NAMES];
 	char name[LIMIT_DOMAIN + 1];
 
-	if (!next_name(&s, name))
+	if (!next_name(&s, name) || is_address(name))
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), p->field[PEER]) == 1;
 	do
 		if (SSL_add1_host(ssl, name) != 1)
@@ -211,7 +220,8 @@ set_sni(SSL *ssl, const struct packet *p)
 	const char *s = p->field[NAMES];
 	char name[LIMIT_DOMAIN + 1];
 
-	return !next_name(&s, name) || SSL_set_tlsext_host_name(ssl, name) == 1;
+	return !next_name(&s, name) || is_address(name) ||
+	       SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 static bool

@@ -213,7 +213,8 @@ def sts():
            ["enforce.example", "testing.example"], "what is kept")
     lead("127.0.1.2")
     expect_deferred("enforce.example", "policy=sts-enforce")
-    expect_sent("testing.example", wrong, "TLSv1.3", "policy=sts-testing")
+    expect_sent("testing.example", wrong, "TLSv1.3", "policy=sts-testing "
+                "result=validation-failure")
     lead("127.0.1.3")
     expect_deferred("enforce.example")
     expect_sent("testing.example", plain, "plain")

@@ -28,6 +28,10 @@ for name, names, issuer, days in (
     make_key(files[name + ".key"], "prime256v1")
     make_cert(files[name + ".crt"], files[name + ".key"], names,
               files[issuer] if issuer else None, days=days)
+make_key(files["address.key"], "prime256v1")
+openssl("req", "-x509", "-new", "-key", files["address.key"], "-subj", "/CN=x", "-days", "90",
+        "-out", files["address.crt"], "-CA", files["between.crt"], "-CAkey",
+        files["between.key"], "-addext", "subjectAltName=IP:127.0.0.1")
 # Without subjectAltName, and one that has ended.
 make_key(files["cn.key"], "prime256v1")
 openssl("req", "-x509", "-new", "-key", files["cn.key"], "-subj", "/CN=mx.example", "-days", "90",
@@ -40,7 +44,7 @@ with open(files["old.ext"], "w", encoding="ascii") as f:
 openssl("x509", "-req", "-in", files["old.csr"], "-CA", files["between.crt"], "-CAkey",
         files["between.key"], "-set_serial", "7", "-days", "-1", "-extfile", files["old.ext"],
         "-out", files["old.crt"])
-for name in ("leaf", "wild", "part", "domain", "cn", "old"):
+for name in ("leaf", "wild", "part", "domain", "address", "cn", "old"):
     with open(files[name + ".pem"], "w", encoding="ascii") as out:
         for part in (name, "between", "ca"):
             with open(files[part + ".crt"], encoding="ascii") as f:
@@ -184,6 +188,8 @@ def by_name():
                 ("old", "mx.example", "expired")):
             expect_down(t, cert, "name", reason, names=names)
         expect_down(t, "leaf", "name", "IP address mismatch", names="")
+        expect_up(t, "address", "name", True, names="", sni=None)
+        expect_up(t, "address", "name", True, names="127.0.0.1", sni=None)
         expect(t.log().count("event=tls-failed") == 7 and "host=mx2.example" in t.log(), t.log())
 
 
