@@ -87,6 +87,6 @@ main(int argc, char **argv)
 	set_signals();
 	if (!is_sendmail(name))
 		return run_spool(argc, argv);
-	log_open_aside(name);
+	log_open_aside("spool"); /* one name in the log, whatever it was called by */
 	return sendmail_run(name, argc, argv);
 }
