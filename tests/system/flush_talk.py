@@ -36,8 +36,9 @@ class Hop:
     the final dot without a reply, end: 250, then closes; anything else is taken."""
 
     def __init__(self, greeting=b"220 hop.test ESMTP", lmtp=False, path=None,
-                 offers=("PIPELINING", "8BITMIME"), hang=False):
+                 offers=("PIPELINING", "8BITMIME"), hang=False, context=None, broken=False):
         self.greeting, self.lmtp, self.offers, self.hang = greeting, lmtp, offers, hang
+        self.context, self.broken = context, broken     # of STARTTLS
         self.messages = []             # (recipients, text) whose 250 was sent
         self.lost = []                 # the same, without the 250
         self.connections = 0
@@ -73,7 +74,9 @@ class Hop:
                 if self.hang:
                     time.sleep(60)
                     return
-                self._talk(f)
+                self._say(f, self.greeting)
+                if self._talk(f, self.context is not None):
+                    self._secure(conn)
         except OSError:
             pass
 
@@ -82,9 +85,18 @@ class Hop:
         f.write(b"\r\n")
         f.flush()
 
-    def _talk(self, f):
+    def _secure(self, conn):
+        if self.broken:
+            conn.recv(1)
+            conn.sendall(b"this is no TLS\r\n")
+            return
+        with self.context.wrap_socket(conn, server_side=True) as tls, tls.makefile("rwb") as f:
+            self.commands.append("(TLS)")
+            self._talk(f, False)
+
+    def _talk(self, f, starttls):
+        """True: the handshake is next."""
         taken = []
-        self._say(f, self.greeting)
         for line in f:
             line = line.rstrip(b"\r\n").decode("utf-8", "replace")
             self.commands.append(line)
@@ -93,7 +105,12 @@ class Hop:
                 self._say(f, "250-hop.test")
                 for word in self.offers:
                     self._say(f, "250-" + word)
+                if starttls:
+                    self._say(f, "250-STARTTLS")
                 self._say(f, "250 ENHANCEDSTATUSCODES")
+            elif verb == "STAR":
+                self._say(f, "220 2.0.0 go")
+                return True
             elif verb == "RCPT":
                 if "bad" in line:
                     self._say(f, "550 5.1.1 nobody of that name")
@@ -108,13 +125,16 @@ class Hop:
                     continue
                 self._say(f, "354 go")
                 if not self._data(f, taken):
-                    return
+                    return False
                 taken = []
             elif verb == "QUIT":
                 self._say(f, "221 bye")
-                return
+                return False
+            elif verb == "AUTH":
+                self._say(f, "235 2.7.0 fine")
             else:
                 self._say(f, "250 2.0.0 fine")
+        return False
 
     def _data(self, f, taken):
         text = b""
