@@ -197,7 +197,6 @@ set_up_keeper(struct keeper_setup *k, const struct job *job)
 	k->tls = doors.tls;
 	k->auth = doors.auth;
 	k->flush = doors.flush;
-	k->may_queue = true;
 }
 
 static void
@@ -207,7 +206,6 @@ set_up_session(struct session_setup *s, const struct job *job, bool is_connectio
 	s->size = find_size();
 	s->service = job->service;
 	s->client = job->client;
-	s->dsn = true;
 	s->may_secure = conf.tls && is_connection;
 }
 

@@ -52,7 +52,6 @@ enum answer {
 	ANSWER_NO_DOMAIN = 'h',    /* no such domain, or its name is invalid */
 	ANSWER_RELAY_DENIED = 'r', /* not ours, and the client may not relay */
 	ANSWER_NO_AUTH = 'a',      /* submission: the client has shown no right to send */
-	ANSWER_NO_QUEUE = 'q',     /* may relay, but cannot be queued now */
 	ANSWER_DENIED = 'p',       /* policy says no (VRFY, EXPN) */
 	ANSWER_TOO_MANY = 'm',     /* recipients or messages in this session */
 	ANSWER_TOO_BIG = 'S',      /* over the size limit that applies */

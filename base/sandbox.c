@@ -371,6 +371,22 @@ sandbox_is_privileged(void)
 	return (data[0].effective & 1U << CAP_SETUID) != 0;
 }
 
+/* Capabilities beyond `kept`; where capget fails, as if there were some. */
+static bool
+has_more_than(uint32_t kept)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = { { ~0U, 0, 0 }, { 0, 0, 0 } };
+	uint32_t more = 0;
+
+	(void)syscall(SYS_capget, &header, data);
+	for (int i = 0; i < 2; i++)
+		more |= (data[i].effective | data[i].permitted | data[i].inheritable) &
+		        ~(i == 0 ? kept : 0);
+	return more != 0;
+}
+
+/* Units that start us without capabilities do not allow to set any: then it is not asked. */
 static int
 drop_all_but(uint32_t kept)
 {
@@ -380,7 +396,7 @@ drop_all_but(uint32_t kept)
 	/* uid 0 -> other clears these; ambient capabilities under another uid stay. */
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 && errno != EINVAL)
 		return -1;
-	return (int)syscall(SYS_capset, &header, data);
+	return has_more_than(kept) ? (int)syscall(SYS_capset, &header, data) : 0;
 }
 
 int

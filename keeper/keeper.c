@@ -112,7 +112,7 @@ keeper_run(const struct keeper_setup *setup)
 	k->resolver.domains = setup->domains;
 	k->resolver.may_relay = setup->may_relay;
 	k->resolver.append = setup->append;
-	k->resolver.may_queue = setup->may_queue;
+	k->resolver.local_only = false;
 	k->resolver.has_srs_key = false;
 	transaction_init(&k->transaction, k->setup, &k->resolver);
 	end = answer_session(k);

@@ -18,7 +18,6 @@ struct keeper_setup {
 	 * client's address. With TLS conn comes to mean the plain end, in place.
 	 */
 	struct job job;
-	bool may_queue;          /* mail for other hosts is taken */
 	bool may_secure;         /* conn can be handed to tls */
 	struct helper_door tls, auth, flush;
 	int state, domains;      /* held directories: STATE, CONF/domains */

@@ -230,9 +230,9 @@ do_verify(struct keeper *k)
 	if (!may_tell(k, &a))
 		return false;
 	k->scratch.n_destinations = k->scratch.n_links = k->scratch.n_remotes = 0;
-	k->resolver.may_queue = false; /* another host's is not ours to vouch for */
+	k->resolver.local_only = true; /* another host's is not ours to vouch for */
 	answer = resolve_recipient(&k->resolver, &a, 0, &k->scratch, &limit);
-	k->resolver.may_queue = k->own.may_queue;
+	k->resolver.local_only = false;
 	explicit_bzero(k->scratch.destinations,
 	               k->scratch.n_destinations * sizeof k->scratch.destinations[0]);
 	/* A full mailbox is one all the same. */

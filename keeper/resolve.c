@@ -293,6 +293,15 @@ expand_postmaster(struct resolver *r, unsigned depth)
 	return expand_address(r, &r->conf->postmaster, depth + 1, r->conf->hostname);
 }
 
+/* To be sent from here: a queue takes it. */
+static enum answer
+send_on(struct resolver *r, const struct address *a, const char *forwarder)
+{
+	if (r->local_only)
+		return ANSWER_RELAY_DENIED;
+	return add_remote(r, a, forwarder != NULL && r->conf->srs ? forwarder : "", false);
+}
+
 /* A bounce to a sender that we have rewritten goes back to where it belongs. */
 static enum answer
 expand_srs(struct resolver *r, const char *local)
@@ -303,7 +312,7 @@ expand_srs(struct resolver *r, const char *local)
 		return ANSWER_ERROR;
 	if (!srs_reverse(&to, local, r->srs_key, time(NULL)))
 		return ANSWER_NO_USER;
-	return r->may_queue ? add_remote(r, &to, "", false) : ANSWER_NO_QUEUE;
+	return send_on(r, &to, NULL);
 }
 
 static enum answer
@@ -330,15 +339,6 @@ expand_local(struct resolver *r, const char *domain, const struct domain *d,
 			return expand_postmaster(r, depth);
 	}
 	return ANSWER_NO_USER;
-}
-
-/* To be sent from here: a queue takes it. */
-static enum answer
-send_on(struct resolver *r, const struct address *a, const char *forwarder)
-{
-	if (!r->may_queue)
-		return ANSWER_NO_QUEUE;
-	return add_remote(r, a, forwarder != NULL && r->conf->srs ? forwarder : "", false);
 }
 
 static enum answer

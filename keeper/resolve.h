@@ -54,7 +54,7 @@ struct resolver {
 	const struct conf *conf;
 	int state, domains;        /* held directories */
 	bool may_relay;            /* this client, by its address or login */
-	bool may_queue;            /* mail for other hosts is taken */
+	bool local_only;           /* VRFY: what would be sent on is refused */
 	unsigned recipient;        /* the number of the one being resolved */
 	const char *append;        /* RELAYCLIENT's value, or "" */
 	bool ignore_quota;         /* whose is it, not does it fit */

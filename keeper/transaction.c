@@ -113,7 +113,7 @@ log_refused(struct transaction *t, const struct address *a, enum answer why)
 		const char *word;
 	} words[] = {
 		{ ANSWER_NO_USER, "no-such-mailbox" },  { ANSWER_NO_DOMAIN, "no-such-domain" },
-		{ ANSWER_RELAY_DENIED, "relay-denied" }, { ANSWER_NO_QUEUE, "no-queue" },
+		{ ANSWER_RELAY_DENIED, "relay-denied" },
 		{ ANSWER_TOO_MANY, "too-many" },        { ANSWER_TOO_BIG, "too-big" },
 		{ ANSWER_NEVER_FITS, "never-fits" },    { ANSWER_FULL, "mailbox-full" },
 		{ ANSWER_NO_SPACE, "no-space" },        { ANSWER_LOOP, "loop" },
@@ -247,7 +247,7 @@ set_envelope(struct transaction *t, uint64_t size)
 static bool
 add_reports(struct transaction *t)
 {
-	for (unsigned i = 0; i < t->n_recipients && t->setup->may_queue; i++) {
+	for (unsigned i = 0; i < t->n_recipients; i++) {
 		const struct recipient *r = &t->recipients[i];
 		bool local = false;
 

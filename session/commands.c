@@ -226,12 +226,6 @@ may_start_tls(const struct session *s)
 	return s->setup->may_secure && !(s->have & TLS);
 }
 
-static bool
-is_dsn_on(const struct session *s)
-{
-	return s->setup->dsn;
-}
-
 static const struct keyword {
 	const char *name;
 	void (*add)(const struct session *s, struct text *t);
@@ -245,7 +239,7 @@ static const struct keyword {
 	{ "BINARYMIME", NULL, NULL },          /* RFC 3030 */
 	{ "SMTPUTF8", NULL, NULL },            /* RFC 6531 */
 	{ "LIMITS", add_limits, NULL },        /* RFC 9422 */
-	{ "DSN", NULL, is_dsn_on },            /* RFC 3461 */
+	{ "DSN", NULL, NULL },                 /* RFC 3461 */
 	{ "STARTTLS", NULL, may_start_tls },   /* RFC 3207 */
 	{ "AUTH", sasl_add_mechanisms, sasl_is_offered }, /* RFC 4954 */
 	{ "VRFY", NULL, NULL },                /* RFC 5321 3.5 */
@@ -282,8 +276,7 @@ do_mail(struct session *s, const char *arg)
 {
 	struct sender *from = &s->sender;
 	struct mail_parameters params;
-	const struct reply *wrong = path_read_mail(arg, s->setup->dsn, &from->address,
-	                                           &params);
+	const struct reply *wrong = path_read_mail(arg, &from->address, &params);
 	enum answer a;
 
 	if (wrong != NULL)
@@ -325,8 +318,7 @@ do_rcpt(struct session *s, const char *arg)
 {
 	struct address to;
 	struct rcpt_parameters params;
-	const struct reply *wrong = path_read_rcpt(arg, s->sender.smtputf8, s->setup->dsn, &to,
-	                                           &params);
+	const struct reply *wrong = path_read_rcpt(arg, s->sender.smtputf8, &to, &params);
 	uint64_t limit;
 	enum answer a;
 
@@ -408,7 +400,7 @@ do_vrfy(struct session *s, const char *arg)
 	    (a.domain[0] == '\0' && strcasecmp(a.local, "postmaster") != 0))
 		return &reply_cannot_verify;
 	answer = ask_verify(&s->ask, &a);
-	if (answer == ANSWER_RELAY_DENIED || answer == ANSWER_NO_QUEUE)
+	if (answer == ANSWER_RELAY_DENIED)
 		return &reply_cannot_verify; /* another host's (RFC 5321 3.5.3) */
 	return list_addresses(s, answer);
 }

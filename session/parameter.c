@@ -19,7 +19,6 @@ struct keyword {
 	const char *name;
 	bool (*take)(void *out, const char *value);
 	bool has_value;
-	bool is_dsn;
 };
 
 static bool
@@ -109,18 +108,18 @@ take_orcpt(void *out, const char *value)
 }
 
 static const struct keyword mail_keywords[] = {
-	{ "SIZE", take_size, true, false },
-	{ "BODY", take_body, true, false },
-	{ "SMTPUTF8", take_smtputf8, false, false },
-	{ "AUTH", take_auth, true, false },
-	{ "RET", take_ret, true, true },
-	{ "ENVID", take_envid, true, true },
+	{ "SIZE", take_size, true },
+	{ "BODY", take_body, true },
+	{ "SMTPUTF8", take_smtputf8, false },
+	{ "AUTH", take_auth, true },
+	{ "RET", take_ret, true },
+	{ "ENVID", take_envid, true },
 	{ 0 },
 };
 
 static const struct keyword rcpt_keywords[] = {
-	{ "NOTIFY", take_notify, true, true },
-	{ "ORCPT", take_orcpt, true, true },
+	{ "NOTIFY", take_notify, true },
+	{ "ORCPT", take_orcpt, true },
 	{ 0 },
 };
 
@@ -146,14 +145,13 @@ read_parameter(const char **s, struct parameter *p)
 }
 
 static const struct reply *
-take(const struct keyword *keywords, const struct parameter *p, bool dsn, unsigned *seen,
-     void *out)
+take(const struct keyword *keywords, const struct parameter *p, unsigned *seen, void *out)
 {
 	unsigned i = 0;
 
 	while (keywords[i].name != NULL && strcasecmp(p->keyword, keywords[i].name) != 0)
 		i++;
-	if (keywords[i].name == NULL || (keywords[i].is_dsn && !dsn))
+	if (keywords[i].name == NULL)
 		return &reply_unknown_parameter;
 	if (*seen & 1U << i || p->has_value != keywords[i].has_value ||
 	    !keywords[i].take(out, p->value))
@@ -163,7 +161,7 @@ take(const struct keyword *keywords, const struct parameter *p, bool dsn, unsign
 }
 
 static const struct reply *
-read_all(const char *s, const struct keyword *keywords, bool dsn, void *out)
+read_all(const char *s, const struct keyword *keywords, void *out)
 {
 	struct parameter p;
 	unsigned seen = 0;
@@ -176,23 +174,23 @@ read_all(const char *s, const struct keyword *keywords, bool dsn, void *out)
 			return NULL;
 		if (!read_parameter(&s, &p))
 			return &reply_unknown_parameter;
-		wrong = take(keywords, &p, dsn, &seen, out);
+		wrong = take(keywords, &p, &seen, out);
 		if (wrong != NULL)
 			return wrong;
 	}
 }
 
 const struct reply *
-parameter_read_mail(const char *s, bool dsn, struct mail_parameters *m)
+parameter_read_mail(const char *s, struct mail_parameters *m)
 {
 	memset(m, 0, sizeof *m);
 	m->ret = "";
-	return read_all(s, mail_keywords, dsn, m);
+	return read_all(s, mail_keywords, m);
 }
 
 const struct reply *
-parameter_read_rcpt(const char *s, bool dsn, struct rcpt_parameters *r)
+parameter_read_rcpt(const char *s, struct rcpt_parameters *r)
 {
 	memset(r, 0, sizeof *r);
-	return read_all(s, rcpt_keywords, dsn, r);
+	return read_all(s, rcpt_keywords, r);
 }

@@ -26,9 +26,9 @@ struct rcpt_parameters {
 
 /*
  * "KEYWORD[=VALUE] ..." behind a path, or nothing. NULL when read, else the reply that
- * says what is wrong. dsn: RFC 3461 is offered; else its keywords are unknown.
+ * says what is wrong.
  */
-const struct reply *parameter_read_mail(const char *s, bool dsn, struct mail_parameters *m);
-const struct reply *parameter_read_rcpt(const char *s, bool dsn, struct rcpt_parameters *r);
+const struct reply *parameter_read_mail(const char *s, struct mail_parameters *m);
+const struct reply *parameter_read_rcpt(const char *s, struct rcpt_parameters *r);
 
 #endif

@@ -74,8 +74,7 @@ is_utf8_address(const struct address *a)
 }
 
 const struct reply *
-path_read_mail(const char *arg, bool dsn, struct address *a,
-               struct mail_parameters *params)
+path_read_mail(const char *arg, struct address *a, struct mail_parameters *params)
 {
 	const struct reply *wrong;
 
@@ -88,14 +87,14 @@ path_read_mail(const char *arg, bool dsn, struct address *a,
 		return &reply_bad_sender;
 	if (*arg != '\0' && *arg != ' ' && *arg != '\t')
 		return &reply_bad_sender;
-	wrong = parameter_read_mail(arg, dsn, params);
+	wrong = parameter_read_mail(arg, params);
 	if (wrong == NULL && is_utf8_address(a) && !params->smtputf8)
 		return &reply_needs_smtputf8;
 	return wrong;
 }
 
 const struct reply *
-path_read_rcpt(const char *arg, bool smtputf8, bool dsn, struct address *a,
+path_read_rcpt(const char *arg, bool smtputf8, struct address *a,
                struct rcpt_parameters *params)
 {
 	const struct reply *wrong;
@@ -111,7 +110,7 @@ path_read_rcpt(const char *arg, bool smtputf8, bool dsn, struct address *a,
 	}
 	if (*arg != '\0' && *arg != ' ' && *arg != '\t')
 		return &reply_bad_recipient;
-	wrong = parameter_read_rcpt(arg, dsn, params);
+	wrong = parameter_read_rcpt(arg, params);
 	if (wrong == NULL && is_utf8_address(a) && !smtputf8)
 		return &reply_needs_smtputf8;
 	return wrong;

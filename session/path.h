@@ -18,12 +18,12 @@ struct reply;
  * wrong. A source route is skipped (RFC 5321 4.1.1.3, appendix F.2), white space
  * after the colon is borne, "<>" gives an empty address.
  */
-const struct reply *path_read_mail(const char *arg, bool dsn, struct address *a,
+const struct reply *path_read_mail(const char *arg, struct address *a,
                                    struct mail_parameters *params);
 
 /* "TO:<path> parameters"; "<postmaster>" without a domain is allowed (RFC 5321 4.1.1.3). */
-const struct reply *path_read_rcpt(const char *arg, bool smtputf8, bool dsn,
-                                   struct address *a, struct rcpt_parameters *params);
+const struct reply *path_read_rcpt(const char *arg, bool smtputf8, struct address *a,
+                                   struct rcpt_parameters *params);
 
 /*
  * What VRFY and EXPN take (RFC 5321 3.5.1): user@domain or a local-part alone, in

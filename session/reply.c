@@ -26,8 +26,6 @@ const struct reply reply_session_cap = { 421, "4.4.2", "this session took too lo
 const struct reply reply_broken = { 421, "4.3.0", "our mistake, please try again later" };
 const struct reply reply_too_many_errors = { 421, "4.7.0", "too many errors" };
 const struct reply reply_error = { 451, "4.3.0", "our mistake, please try again later" };
-const struct reply reply_no_queue = { 451, "4.3.0",
-	"mail to other hosts cannot be queued yet" };
 const struct reply reply_full = { 452, "4.2.2", "mailbox full" };
 const struct reply reply_no_space = { 452, "4.3.1", "no space left, try again later" };
 const struct reply reply_no_tls = { 454, "4.7.0", "TLS cannot be had now" };
@@ -115,7 +113,6 @@ reply_for(enum answer a)
 		{ ANSWER_AUTH_CLEAR, &reply_auth_clear },
 		{ ANSWER_NO_MECHANISM, &reply_no_mechanism },
 		{ ANSWER_AUTH_LATER, &reply_auth_later },
-		{ ANSWER_NO_QUEUE, &reply_no_queue },
 		{ ANSWER_DENIED, &reply_denied },
 		{ ANSWER_TOO_MANY, &reply_too_many_recipients },
 		{ ANSWER_TOO_BIG, &reply_too_big },

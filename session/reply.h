@@ -18,7 +18,7 @@ extern const struct reply reply_greeting, reply_hello, reply_help,
 	reply_stored, reply_go_ahead, reply_verified, reply_cannot_verify;
 
 extern const struct reply reply_timeout, reply_session_cap, reply_broken,
-	reply_too_many_errors, reply_error, reply_no_queue, reply_full, reply_no_space,
+	reply_too_many_errors, reply_error, reply_full, reply_no_space,
 	reply_too_many_recipients, reply_too_many_messages;
 
 extern const struct reply reply_unknown_command, reply_line_too_long, reply_bare_command,

@@ -24,7 +24,6 @@ struct session_setup {
 	uint64_t size;          /* largest message: conf->size, or DATABYTES */
 	struct ip client;       /* of the socket: a proxy? one that may say XCLIENT? */
 	enum service service;
-	bool dsn;               /* RFC 3461 is offered: there is a queue that can report */
 	bool may_secure;        /* STARTTLS can be offered: a certificate, and a socket */
 	bool wipe;              /* this process will serve another client */
 };

@@ -37,7 +37,7 @@ check_argument(const char *line)
 {
 	struct mail_parameters p;
 	struct address a;
-	const struct reply *r = path_read_mail(line, (strlen(line) & 1) != 0, &a, &p);
+	const struct reply *r = path_read_mail(line, &a, &p);
 
 	check_reply(r);
 	if (r == NULL) {
@@ -48,7 +48,7 @@ check_argument(const char *line)
 	for (int utf8 = 0; utf8 < 2; utf8++) {
 		struct rcpt_parameters rp;
 
-		r = path_read_rcpt(line, utf8 == 1, (strlen(line) & 1) != 0, &a, &rp);
+		r = path_read_rcpt(line, utf8 == 1, &a, &rp);
 		check_reply(r);
 		if (r == NULL)
 			CHECK(is_address_safe(a.local, a.domain) && a.local[0] != '\0' &&

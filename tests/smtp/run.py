@@ -37,6 +37,8 @@ host mx.test, domain here.test, mailboxes alice and bob. A line is one of
     | TEXT                     one line and LF (\ escapes as above; \c at the end of a
                                line: no LF); `| {lines}` stands for any lines
     links N                    the link count of that message
+    queued DOMAIN              the next message for that domain in the queue; `|` lines
+                               hold its envelope. `text` behind it: the message itself
     none USER[@DOMAIN]         no message, or no further one, in new/, nothing in tmp/
     log TEXT                   a line of the log holds TEXT
     exit N                     smtpd's exit code (0 where not said)
@@ -111,8 +113,9 @@ PLACEHOLDERS = {
 }
 SETUP = {"conf", "domain", "user", "forward", "fill", "service", "env", "client",
          "certificate", "holder", "without", "stale", "once"}
+TEXTS = ("mail", "queued", "text")     # words that `|` lines may follow
 TALK = {"S", "C", "tls", "scram", "cram", "digest", "close", "eof", "connect", "drop", "pause", "silence", "mail", "links",
-        "none", "log", "exit"}
+        "queued", "text", "none", "log", "exit"}
 REPEAT = re.compile(r"\\\*(\d+)\(((?:[^()\\]|\\.)*)\)")
 BASE64 = re.compile(r"\{b64 ([^}]*)\}")
 ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.?)")
@@ -185,15 +188,15 @@ def parse(file):
             steps.append((number, "reply", line[3:]))
             continue
         elif line == "|" or line.startswith("| "):
-            if not steps or steps[-1][1] != "mail":
-                sys.exit(where + ": a | line without mail")
+            if not steps or steps[-1][1] not in TEXTS:
+                sys.exit(where + ": a | line without mail, queued or text")
             steps[-1][2][1].append(line[2:])
             continue
         else:
             word, _, argument = line.partition(" ")
             if word not in SETUP | TALK or word in ("S", "C"):
                 sys.exit(where + ": not understood: " + line)
-            steps.append((number, word, (argument, []) if word == "mail" else argument))
+            steps.append((number, word, (argument, []) if word in TEXTS else argument))
             continue
         if steps and steps[-1][1] == "C":
             steps[-1] = (steps[-1][0], "C", steps[-1][2] + data)
@@ -218,7 +221,8 @@ class Player:
         self.logs = ""
         self.wanted = []       # texts of `log`
         self.ids = set()
-        self.taken = set()     # messages seen by `mail`
+        self.taken = set()
+        self.queued = set()             # paths beneath STATE     # messages seen by `mail`
         self.last = None
 
     def connection(self):
@@ -256,7 +260,7 @@ class Player:
         for line in self.logs.splitlines():
             if "event=error" in line and not any(w in line for w in self.wanted):
                 raise Failure("logged " + line)
-        left = self.tree.leftovers()
+        left = [p for p in self.tree.leftovers() if p not in self.queued]
         if left:
             raise Failure("left behind: " + " ".join(left[:5]))
         extra = set(self.tree.all_new()) - self.taken
@@ -471,6 +475,29 @@ class Player:
             at = match.end()
         if not skipping and at != len(text):
             raise Failure("mail goes on with %r" % text[at:at + 200])
+
+    def do_queued(self, argument):
+        """The envelope; its message is in self.last."""
+        domain, lines = argument
+        folder = os.path.join("spool", domain)
+        path = os.path.join(self.tree.state, folder)
+        names = os.listdir(path) if os.path.isdir(path) else []
+        fresh = sorted(n[:-2] for n in names
+                       if n.endswith(".e") and os.path.join(folder, n) not in self.queued)
+        if not fresh:
+            raise Failure("nothing queued for " + domain)
+        self.queued |= {folder} | {os.path.join(folder, fresh[0] + end) for end in (".e", ".m")}
+        self.last = os.path.join(path, fresh[0] + ".m")
+        if not os.path.exists(self.last):
+            raise Failure("an envelope without its message")
+        with open(os.path.join(path, fresh[0] + ".e"), "rb") as f:
+            text = f.read()
+        if lines:
+            self.compare(text, lines)
+
+    def do_text(self, argument):
+        with open(self.last, "rb") as f:
+            self.compare(f.read(), argument[1])
 
     def do_links(self, argument):
         count = os.stat(self.last).st_nlink

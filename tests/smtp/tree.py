@@ -107,6 +107,11 @@ class Tree:
         self._own(os.path.join(self.state, "auth"), self.auth_uid)
         if is_root():
             os.chown(os.path.join(self.state, "jail.owner"), SESSION_UID, SESSION_UID)
+        # Nobody sends what a case has queued: flush's socket is there, and is not read.
+        self.flush = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.flush.bind(os.path.join(self.dir, "flush.socket"))
+        self._own(os.path.join(self.dir, "flush.socket"))
+        self.conf[("sockets", "flush")] = "flush.socket"
         self.set_domain(DOMAIN)
         self.add_user("alice")
         self.add_user("bob")

@@ -24,6 +24,12 @@ check "readme, $way: the alias works" \
 check "readme, $way: alice has it" delivered "$new" 2
 check "readme, $way: bob has it" delivered "$state/mail/example.net/bob/Maildir/new" 1
 
+if [ "$way" = systemd ]; then
+	block submission
+	check 'readme, systemd: sent with a login' wait_for \
+		grep -rqx 'With a login.' "$new"
+fi
+
 case $way in
 systemd)
 	check "readme, $way: its log is where it says" wait_for sh -c \

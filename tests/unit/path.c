@@ -127,7 +127,7 @@ test_senders(void)
 	for (size_t i = 0; i < LENGTH(senders); i++) {
 		struct mail_parameters p;
 		struct address a;
-		const struct reply *r = path_read_mail(senders[i].arg, false, &a, &p);
+		const struct reply *r = path_read_mail(senders[i].arg, &a, &p);
 
 		if (!TEST(strcmp(code(r), senders[i].want) == 0, "MAIL %s: %s",
 		          show(senders[i].arg), senders[i].want) || r != NULL)
@@ -149,13 +149,13 @@ test_long_parameters(void)
 
 	memset(arg, 'x', sizeof arg - 1);
 	memcpy(arg, "FROM:<> SIZE=", 13);
-	TEST(strcmp(code(path_read_mail(arg, false, &a, &p)), UNKNOWN) == 0,
+	TEST(strcmp(code(path_read_mail(arg, &a, &p)), UNKNOWN) == 0,
 	     "MAIL with a value of two thousand octets");
 	memcpy(arg, "FROM:<> x", 9);
-	TEST(strcmp(code(path_read_mail(arg, false, &a, &p)), UNKNOWN) == 0,
+	TEST(strcmp(code(path_read_mail(arg, &a, &p)), UNKNOWN) == 0,
 	     "MAIL with a keyword of two thousand octets");
 	memset(arg + 7, ' ', sizeof arg - 8);
-	TEST(path_read_mail(arg, false, &a, &p) == NULL, "MAIL with two thousand blanks");
+	TEST(path_read_mail(arg, &a, &p) == NULL, "MAIL with two thousand blanks");
 }
 
 static const struct {
@@ -192,8 +192,7 @@ test_recipients(void)
 	for (size_t i = 0; i < LENGTH(recipients); i++) {
 		struct address a;
 		struct rcpt_parameters rp;
-		const struct reply *r = path_read_rcpt(recipients[i].arg, recipients[i].utf8,
-		                                       false, &a, &rp);
+		const struct reply *r = path_read_rcpt(recipients[i].arg, recipients[i].utf8, &a, &rp);
 
 		TEST(strcmp(code(r), recipients[i].want) == 0 &&
 		     (r != NULL || (strcmp(a.local, recipients[i].local) == 0 &&
