@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include <unistr.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -30,27 +31,19 @@ put_date(FILE *f, const char *field, time_t when)
 static void
 put_safe(FILE *f, const char *s, bool utf8)
 {
-	const unsigned char *p = (const unsigned char *)s;
+	while (*s != '\0') {
+		ucs4_t c;
+		int len = u8_strmbtouc(&c, (const uint8_t *)s);
 
-	while (*p != '\0') {
-		unsigned more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : *p >= 0xc0 ? 1 : 0;
-		unsigned long c = *p;
-
-		if (*p < ' ' || *p == 0x7f || (*p >= 0x80 && *p < 0xc0)) {
+		if (len < 1 || c < ' ' || c == 0x7f) {
 			putc('?', f);
-			p++;
-			continue;
+			len = 1;
+		} else if (len == 1 || utf8) {
+			(void)fwrite(s, 1, (size_t)len, f); /* ferror() is asked at the end */
+		} else {
+			fprintf(f, "\\x{%lX}", (unsigned long)c);
 		}
-		if (more == 0 || utf8) {
-			putc(*p++, f);
-			for (; more > 0 && (*p & 0xc0) == 0x80; more--)
-				putc(*p++, f);
-			continue;
-		}
-		c &= 0x3fU >> more;
-		for (p++; more > 0 && (*p & 0xc0) == 0x80; more--)
-			c = c << 6 | (*p++ & 0x3f);
-		fprintf(f, "\\x{%lX}", c);
+		s += len;
 	}
 }
 

@@ -53,6 +53,7 @@ parse_host(struct schedule *s, char *line)
 
 	if (s->n == SCHEDULE_HOSTS || strncmp(line, "host ", 5) != 0 ||
 	    !take_xtext(&p, h->name, sizeof h->name) || h->name[0] == '\0' ||
+	    schedule_find(s, h->name) != NULL ||
 	    !take_number(&p, INT32_MAX * (uint64_t)4, &until) ||
 	    !take_number(&p, MAX_FAILURES, &failures) ||
 	    !take_xtext(&p, h->code, sizeof h->code) ||

@@ -1,94 +1,191 @@
-/* keeper/queue.h: what lies in the spool after each step, and after a failed one. */
-#include "keeper/queue.h"
+/* relay/queue.h: names, the lock, order, what is set aside, what is removed and when. */
+#include "relay/queue.h"
+
+#include <sys/file.h>
+#include <time.h>
 
 #include "tests/unit/test.h"
 
-static int state, tmp;
-static struct message message;
-static struct envelope e;
+static struct queue q;
+static struct queue_message m;
+static int spool;
+static unsigned told;
+static char last[LIMIT_NAME + 1];
 
 static void
-fill(const char *id)
+on_foreign(struct queue *queue, const char *name, const char *why)
 {
-	memset(&e, 0, sizeof e);
-	MUST(text_copy(e.id, sizeof e.id, id));
-	e.arrived = 1795346553;
-	e.skip = 2;
-	e.size = 6;
-	MUST(parse_address("a@client.test", &e.sender));
-	e.n = 2;
-	for (unsigned i = 0; i < 2; i++) {
-		e.to[i].state = ENVELOPE_TODO;
-		MUST(parse_address(i == 0 ? "b@far.test" : "c@far.test", &e.to[i].address));
+	(void)queue;
+	(void)why;
+	told++;
+	MUST(text_copy(last, sizeof last, name));
+}
+
+static const struct {
+	const char *name;
+	const char *domain; /* NULL: it is none */
+} names[] = {
+	{ "example.org", "example.org" }, { "xn--bcher-kva.example", "xn--bcher-kva.example" },
+	{ "%5B192.0.2.1%5D", "[192.0.2.1]" }, { "%5Bipv6%3A2001%3Adb8%3A%3A1%5D", "[ipv6:2001:db8::1]" },
+	{ "", NULL }, { ".", NULL }, { "..", NULL }, { ".x", NULL }, { "a/b", NULL }, { "A.b", NULL },
+	{ "a%2Fb", NULL }, { "%", NULL }, { "%5", NULL }, { "%5b192.0.2.1%5d", NULL }, { "a b", NULL },
+	{ "%00", NULL }, { "lock%0A", NULL }, { "%41", NULL },
+};
+
+static void
+test_names(void)
+{
+	char domain[LIMIT_DOMAIN + 3];
+
+	for (size_t i = 0; i < LENGTH(names); i++) {
+		bool good = queue_domain(domain, names[i].name);
+
+		TEST(good == (names[i].domain != NULL) &&
+		     (!good || strcmp(domain, names[i].domain) == 0) &&
+		     queue_is_domain(names[i].name) == good, "name %s", show(names[i].name));
 	}
 }
 
 static void
-make_message(void)
+put_message(const char *id, const char *body)
 {
-	uint64_t size;
+	char path[128], envelope[512];
 
-	MUST(message_create(&message, tmp, "m") == 0);
-	MUST(write(message.fd, "x\nbody", 6) == 6);
-	MUST(message_seal(&message, &size) == 0 && size == 6);
-	MUST(message_sync(&message) == 0);
+	snprintf(path, sizeof path, "x.test/%s.m", id);
+	put(spool, path, body);
+	snprintf(path, sizeof path, "x.test/%s.e", id);
+	snprintf(envelope, sizeof envelope,
+	         "postern 1\nid %s\nhold -\narrived 1\nskip 0\nsize %zu\nbody 7BIT\nutf8 no\n"
+	         "sender <>\nto .- 0000000000 000 - - a@x.test\nend\n", id, strlen(body));
+	put(spool, path, envelope);
 }
 
 static void
-test_put(void)
+test_lock(void)
 {
-	static struct envelope got;
-	const char *why = "";
-	int dir, fd;
+	int lock;
 
-	fill("1.1");
-	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, &dir) == 0,
-	     "the first message of a domain makes its queue");
-	TEST_STR(get(state, "spool/far.test/1.1.m"), "x\nbody", "the message is there");
-	fd = openat(dir, "1.1.e", O_RDONLY);
-	TEST(fd != -1 && envelope_read(fd, &got, &why) == 1 && got.n == 2 &&
-	     strcmp(got.to[1].address.local, "c") == 0 && got.to[1].state == ENVELOPE_TODO,
-	     "and its envelope %s", why);
-	MUST(close(fd) == 0 && close(dir) == 0);
-	fill("1.2");
-	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, &dir) == 0, "a second one");
-	queue_take_back(dir, "1.2");
-	TEST_STR(get(state, "spool/far.test/1.2.e"), "(none)", "taken back: no envelope");
-	TEST_STR(get(state, "spool/far.test/1.2.m"), "(none)", "nor message");
-	MUST(close(dir) == 0);
+	TEST(queue_open(&q, "x.test") == QUEUE_NONE, "no directory");
+	TEST(queue_open(&q, "../x.test") == QUEUE_NONE, "a path is no name");
+	make_dir(spool, "x.test");
+	TEST(queue_open(&q, "x.test") == QUEUE_OPEN, "opened");
+	lock = openat(spool, "x.test/lock", O_RDWR | O_CLOEXEC);
+	MUST(lock != -1);
+	TEST(flock(lock, LOCK_EX | LOCK_NB) == -1, "and locked");
+	queue_close(&q);
+	TEST(flock(lock, LOCK_EX | LOCK_NB) == 0, "given back");
+	TEST(queue_open(&q, "x.test") == QUEUE_BUSY && q.dir == -1, "somebody else has it");
+	MUST(close(lock) == 0);
+	TEST(queue_open(&q, "x.test") == QUEUE_OPEN && queue_remove_empty(&q) &&
+	     count_in(spool, "x.test") == -1, "an empty one is removed");
+	queue_close(&q);
 }
 
 static void
-test_refused(void)
+test_order(void)
 {
-	int dir;
+	static const char *const ids[] = { "6b030000.3", "6b030000.1", "6b040000.1", "6b020000.9" };
+	const char *name;
+	bool good = true;
 
-	fill("1.1");
-	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, &dir) == -1 && errno == EEXIST &&
-	     dir == -1, "an id that is there already");
-	TEST_STR(get(state, "spool/far.test/1.1.m"), "x\nbody", "the older one stays");
-	fill("1.3");
-	e.n = 0;
-	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, &dir) == -1 && dir == -1,
-	     "an envelope without a recipient");
-	TEST_STR(get(state, "spool/far.test/1.3.m"), "(none)", "leaves no message behind");
-	fill("1.4");
-	MUST(symlinkat("far.test", state, "spool/link.test") == 0);
-	TEST(queue_put(state, tmp, "spool/link.test", &message, &e, &dir) == -1 && errno == ELOOP,
-	     "a symbolic link is no queue");
+	make_dir(spool, "x.test");
+	for (size_t i = 0; i < LENGTH(ids); i++)
+		put_message(ids[i], "Subject: x\n\n");
+	MUST(queue_open(&q, "x.test") == QUEUE_OPEN);
+	for (unsigned i = 0; i < 2; i++) {
+		static const char *const sorted[] = { "6b020000.9.e", "6b030000.1.e", "6b030000.3.e",
+		                                      "6b040000.1.e" };
+
+		for (size_t k = 0; k < LENGTH(sorted); k++)
+			good &= (name = queue_next(&q)) != NULL && strcmp(name, sorted[k]) == 0;
+		good &= queue_next(&q) == NULL && queue_next(&q) == NULL;
+		queue_rewind(&q);
+	}
+	TEST(good, "from the oldest on, twice");
+	TEST(!queue_remove_empty(&q) && count_in(spool, "x.test") == 9, "not empty: not removed");
+	queue_close(&q);
+}
+
+static void
+test_load(void)
+{
+	MUST(queue_open(&q, "x.test") == QUEUE_OPEN);
+	TEST(queue_load(&q, "6b020000.9.e", &m) == QUEUE_LOADED && m.e.n == 1 &&
+	     m.message_fd != -1 && m.envelope_fd != -1, "loaded");
+	queue_unload(&m);
+	errno = 1;
+	TEST(queue_load(&q, "6b020000.8.e", &m) == QUEUE_SKIPPED && errno == 0, "gone: no error");
+	put(spool, "x.test/6b040000.1.m", "longer than it was\n");
+	TEST(queue_load(&q, "6b040000.1.e", &m) == QUEUE_ASIDE && told == 1 &&
+	     strcmp(last, "6b040000.1.e") == 0, "of another size: set aside");
+	TEST(count_in(spool, "x.test/bad") == 2, "both its files");
+	put(spool, "x.test/notes", "x");
+	put(spool, "x.test/.hidden", "x");
+	while (queue_next(&q) != NULL)
+		;
+	TEST(told == 2 && strcmp(last, "notes") == 0 && count_in(spool, "x.test/bad") == 3,
+	     "a foreign file: set aside");
+	queue_close(&q);
+}
+
+static void
+test_finish(void)
+{
+	struct timespec seen = { 0, 0 };
+
+	MUST(queue_open(&q, "x.test") == QUEUE_OPEN);
+	TEST(queue_changed(&q, &seen) && !queue_changed(&q, &seen), "unchanged");
+	MUST(queue_load(&q, "6b020000.9.e", &m) == QUEUE_LOADED);
+	TEST(queue_finish(&q, &m) == 0 && faccessat(spool, "x.test/6b020000.9.e", F_OK, 0) == -1 &&
+	     faccessat(spool, "x.test/6b020000.9.m", F_OK, 0) == 0, "the envelope goes first");
+	queue_unload(&m);
+	TEST(queue_changed(&q, &seen), "changed");
+	TEST(queue_sync(&q) == 0 && faccessat(spool, "x.test/6b020000.9.m", F_OK, 0) == -1,
+	     "its message after the sync");
+	for (unsigned i = 0; i < LIMIT_QUEUE_BATCH; i++) {
+		char id[32];
+
+		snprintf(id, sizeof id, "6b0500%02x.1", i);
+		put_message(id, "x\n");
+		strcat(id, ".e");
+		MUST(queue_load(&q, id, &m) == QUEUE_LOADED && queue_finish(&q, &m) == 0);
+		queue_unload(&m);
+	}
+	TEST(!q.unsynced && q.n_done == 0 && faccessat(spool, "x.test/6b050000.1.m", F_OK, 0) == -1,
+	     "a full batch syncs itself");
+	queue_close(&q);
+}
+
+/* An id of long ago, and an inode's time that can't be set: only the young one is tried. */
+static void
+test_leftover(void)
+{
+	char young[64];
+
+	snprintf(young, sizeof young, "x.test/%08lx.1.m", (unsigned long)time(NULL));
+	put(spool, young, "x");
+	put(spool, "x.test/00000001.1.m", "x");
+	MUST(queue_open(&q, "x.test") == QUEUE_OPEN);
+	while (queue_next(&q) != NULL)
+		;
+	TEST(faccessat(spool, young, F_OK, 0) == 0 &&
+	     faccessat(spool, "x.test/00000001.1.m", F_OK, 0) == 0,
+	     "a message just written waits for its envelope, whatever its id says");
+	queue_close(&q);
 }
 
 int
 main(void)
 {
-	needs_openat2("queue");
-	state = scratch();
-	make_dir(state, "tmp");
-	make_dir(state, "spool");
-	tmp = openat(state, "tmp", O_RDONLY | O_DIRECTORY);
-	MUST(tmp != -1);
-	make_message();
-	test_put();
-	test_refused();
+	spool = scratch();
+	MUST(queue_init(&q, spool));
+	q.foreign = on_foreign;
+	test_names();
+	test_lock();
+	test_order();
+	test_load();
+	test_finish();
+	test_leftover();
+	free(q.window);
 	return 0;
 }
