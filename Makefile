@@ -106,7 +106,8 @@ DNS = dns.c relay/dns.c relay/answer.c relay/site.c relay/router_confine.c front
 $(BUILD)/dns: $(call objects,$(DNS) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(RELAY_LIBS)
 
-$(BUILD)/spool: $(call objects,spool.c $(SPOOL) $(KEEPER) $(BASE))
+$(BUILD)/spool: $(call objects,spool.c $(SPOOL) front/starter.c front/users.c \
+		$(KEEPER) $(BASE))
 	$(CC) $(ALL_LDFLAGS) $(STATIC) -o $@ $^ $(SMTPD_LIBS)
 
 $(BUILD)/obj/%.o: %.c

@@ -4,6 +4,8 @@
  * command that mail programs call. With -l it serves the socket by which users who may
  * not touch STATE hand in theirs.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +13,8 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "front/starter.h"
+#include "front/users.h"
 #include "spool/local.h"
 #include "spool/qmail.h"
 #include "spool/sendmail.h"
@@ -18,6 +22,8 @@
 
 #define USAGE "usage: spool [-c FILE] [-v] <message 1<envelope | spool [-c FILE] -l"
 #define MISUSED 2
+
+static const struct conf *conf; /* for who becomes flush */
 
 static const char *
 base_name(const char *path)
@@ -47,6 +53,48 @@ set_signals(void)
 	(void)signal(SIGCHLD, SIG_DFL);
 	(void)signal(SIGALRM, on_alarm);
 	(void)alarm(LIMIT_SPOOL_INPUT);
+}
+
+static void
+find_flush_user(struct user *u)
+{
+	int state = open(conf->state, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *wrong = state == -1 ? "open STATE" : users_keeper(state, u);
+
+	if (wrong != NULL)
+		die_temp(wrong, errno);
+	(void)close(state); /* a path only */
+}
+
+/*
+ * Where flush has no socket (a tree of an ordinary user) it is started when something is
+ * queued, and outlives us. Whoever waits for the end of our standard error must not wait
+ * for flush's, which goes without: its log is syslog's then.
+ */
+static void
+open_flush(const struct conf *c, struct helper_door *flush)
+{
+	struct starter_helper helpers[STARTER_HELPERS] = { { "flush", find_flush_user, -1 } };
+	struct stat st;
+	int error, null;
+
+	conf = c;
+	*flush = (struct helper_door){ c->flush_socket, -1 };
+	if (c->flush_socket[0] != '\0' && stat(c->flush_socket, &st) == 0 && S_ISSOCK(st.st_mode))
+		return;
+	error = fcntl(2, F_DUPFD_CLOEXEC, 3);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null != -1 && null != 2) {
+		(void)dup3(null, 2, O_CLOEXEC); /* closed in flush; a free number would be taken */
+		(void)close(null);
+	}
+	if (starter_start(helpers, c->file) == -1)
+		helpers[0].feed = -1; /* the timer finds the mail */
+	if (error != -1) {
+		(void)dup2(error, 2); /* it was there before */
+		(void)close(error);
+	}
+	*flush = (struct helper_door){ NULL, helpers[0].feed };
 }
 
 static int
@@ -85,6 +133,7 @@ main(int argc, char **argv)
 
 	(void)umask(077);
 	set_signals();
+	local_open_flush = open_flush;
 	if (!is_sendmail(name))
 		return run_spool(argc, argv);
 	log_open_aside("spool"); /* one name in the log, whatever it was called by */

@@ -12,6 +12,8 @@
 #include "spool/ask.h"
 #include "spool/inject.h"
 
+void (*local_open_flush)(const struct conf *c, struct helper_door *flush);
+
 static bool
 fail(struct verdict *v, int code, const char *what, const char *of)
 {
@@ -60,6 +62,7 @@ local_open(struct local *l, const char *file, struct verdict *v)
 	v->code = SPOOL_DONE;
 	l->uid = getuid();
 	l->state = l->domains = l->tmp = -1;
+	l->flush = (struct helper_door){ l->conf.flush_socket, -1 };
 	if (conf_load(&l->conf, file, note_error, v) != 0)
 		return false;
 	l->direct = stat(l->conf.state, &st) == 0 &&
@@ -76,6 +79,9 @@ enter(struct local *l)
 	struct inject in = { .conf = &l->conf };
 	struct stat st;
 
+	/* Before anything is given up: flush needs it. */
+	if (local_open_flush != NULL)
+		local_open_flush(&l->conf, &l->flush);
 	l->state = open(l->conf.state, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	l->domains = open(l->conf.domains, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (l->state == -1 || l->domains == -1 || fstat(l->state, &st) == -1)
@@ -106,8 +112,7 @@ void
 local_submit(struct local *l, int fd, const struct order *o, struct verdict *v)
 {
 	struct inject in = { .conf = &l->conf, .state = l->state, .domains = l->domains,
-	                     .uid = l->uid,
-	                     .flush = { l->conf.flush_socket, -1 } };
+	                     .uid = l->uid, .flush = l->flush };
 
 	if (l->direct)
 		inject(&in, fd, o, v);

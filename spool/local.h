@@ -19,7 +19,14 @@ struct local {
 	uid_t uid;          /* ours, as it was at the start */
 	int state, domains; /* held directories, when direct */
 	int tmp;            /* STATE/tmp, after local_enter(); -1 when not direct */
+	struct helper_door flush;
 };
+
+/*
+ * Fills a door to flush, starting what it needs; set by the program, may be NULL: then
+ * flush is told by its socket, or finds new mail by its timer.
+ */
+extern void (*local_open_flush)(const struct conf *c, struct helper_door *flush);
 
 /* Reads the configuration and decides. False: v says what is wrong. */
 bool local_open(struct local *l, const char *file, struct verdict *v);

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 import time
 
 from spool_talk import (DEADLINE, OURS, STRANGER, Place, body, case, expect, header,
@@ -256,6 +257,63 @@ def _():
         expect(got[0] == 0 and BOB in got[1] and AWAY in got[1], got)
     code(place.sendmail(name="newaliases"), 0)
     place.clear_queue()
+
+
+class Sink(threading.Thread):
+    """A next hop that knows nobody called bad."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.data = b""
+        self.start()
+
+    def run(self):
+        while True:
+            conn, _ = self.listener.accept()
+            with conn, conn.makefile("rwb") as f:
+                self.talk(f)
+
+    def talk(self, f):
+        replies = {b"EHLO": b"250 sink", b"DATA": b"354 go", b"QUIT": b"221 bye"}
+        f.write(b"220 sink\r\n")
+        f.flush()
+        for line in f:
+            verb = line[:4].upper()
+            reply = b"550 5.1.1 nobody" if b"<bad@" in line and verb == b"RCPT" else \
+                replies.get(verb, b"250 ok")
+            f.write(reply + b"\r\n")
+            f.flush()
+            while verb == b"DATA" and not self.data.endswith(b"\r\n.\r\n"):
+                self.data += f.readline()
+            if verb == b"DATA":
+                f.write(b"250 ok\r\n")
+                f.flush()
+
+
+@case("sendmail: where flush has no socket it is started; a refusal comes back as a report")
+def _():
+    sink = Sink()
+    flush = place.tree.conf.pop(("sockets", "flush"))
+    place.tree.set_conf("", "relay", "[127.0.0.1]:%d" % sink.port)
+    began = time.monotonic()
+    code(place.sendmail("-f", ALICE, AWAY, "bad@away.test", text=MESSAGE), 0)
+    # Both pipes were closed: nobody waits for flush.
+    expect(time.monotonic() - began < 5, "sendmail waited for flush")
+    until = time.monotonic() + DEADLINE
+    while not place.tree.messages("alice"):
+        expect(time.monotonic() < until, "no report", place.queued())
+        time.sleep(0.05)
+    expect(b"Subject: one\r\n" in sink.data, sink.data)
+    report, = place.take()
+    expect(b"Status: 5.1.1" in report and b"Return-Path: <>" in report, report)
+    while place.queued():
+        expect(time.monotonic() < until, "left in the queue")
+        time.sleep(0.05)
+    del place.tree.conf["", "relay"]
+    place.tree.conf["sockets", "flush"] = flush
+    place.tree.write_conf()
 
 
 # -- the socket ---------------------------------------------------------------------------

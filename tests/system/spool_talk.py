@@ -40,7 +40,7 @@ class Place:
         self.bin = os.path.join(self.dir, "bin")
         os.mkdir(self.bin, 0o755)
         build = os.path.dirname(trees.default_smtpd())
-        for name in ("spool", "smtpd", "postern"):
+        for name in ("spool", "smtpd", "postern", "flush"):
             shutil.copy(os.path.join(build, name), self.bin)
         os.symlink("spool", os.path.join(self.bin, "sendmail"))
         self.tree.set_conf("", "local-domain", OURS)
