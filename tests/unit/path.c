@@ -112,7 +112,8 @@ static const struct {
 	{ "FROM:<> AUTH=", BAD_PARAMETER, NULL, NULL, 0, "" },
 	{ "FROM:<> AUTH", BAD_PARAMETER, NULL, NULL, 0, "" },
 	/* all others: RFC 5321 4.1.1.11 */
-	{ "FROM:<> RET=HDRS", UNKNOWN, NULL, NULL, 0, "" },
+	{ "FROM:<> RET=NONE", BAD_PARAMETER, NULL, NULL, 0, "" },
+	{ "FROM:<> NOTIFY=NEVER", UNKNOWN, NULL, NULL, 0, "" },
 	{ "FROM:<> X", UNKNOWN, NULL, NULL, 0, "" },
 	{ "FROM:<> =", UNKNOWN, NULL, NULL, 0, "" },
 	{ "FROM:<> SIZEX=1", UNKNOWN, NULL, NULL, 0, "" },
@@ -182,7 +183,8 @@ static const struct {
 	{ "TO:a@b.test", false, "501 5.1.3", NULL, NULL },
 	{ "FROM:<a@b.test>", false, "501 5.1.3", NULL, NULL },
 	{ "TO", false, "501 5.1.3", NULL, NULL },
-	{ "TO:<a@b.test> NOTIFY=NEVER", false, UNKNOWN, NULL, NULL },
+	{ "TO:<a@b.test> NOTIFY=NEVER,DELAY", false, "501 5.5.4", NULL, NULL },
+	{ "TO:<a@b.test> RET=FULL", false, UNKNOWN, NULL, NULL },
 	{ "TO:<a@b.test> <c@d.test>", false, UNKNOWN, NULL, NULL },
 };
 

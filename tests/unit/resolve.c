@@ -46,7 +46,7 @@ resolve(const char *text, uint64_t size, uint64_t *limit)
 static void
 clear(void)
 {
-	targets.n_destinations = targets.n_links = 0;
+	targets.n_destinations = targets.n_links = targets.n_remotes = 0;
 }
 
 static const struct {
@@ -92,7 +92,7 @@ static const struct {
 	{ "dead@a.test", "-u" },
 	{ "empty@a.test", "-u" },
 	{ "self@a.test", "a.test/self" },
-	{ "remote@a.test", "-q" },
+	{ "remote@a.test", "a.test/alice /elsewhere.test" }, /* a mailbox and a queue */
 	{ "loop1@a.test", "-l" },
 	{ "loop2@a.test", "-l" },
 	{ "loopout@a.test", "a.test/alice" },     /* a circle that also leads somewhere */
@@ -176,8 +176,8 @@ test_dedupe(void)
 	(void)resolve("nobody@a.test", 0, &limit);
 	(void)resolve("remote@a.test", 0, &limit);
 	TEST_STR(resolve("bob@c.test", 0, &limit), "c.test/bob", "after refused ones");
-	TEST(targets.n_destinations == 3 && targets.n_links == 5,
-	     "three mailboxes of six recipients");
+	TEST(targets.n_destinations == 4 && targets.n_links == 7 && targets.n_remotes == 1,
+	     "three mailboxes and a queue of six recipients");
 }
 
 static void
@@ -249,8 +249,8 @@ test_relay(void)
 
 	resolver.may_relay = true;
 	clear();
-	TEST_STR(resolve("x@none.test", 0, &limit), "-q", "may relay: no queue yet");
-	TEST_STR(resolve("x@[192.0.2.1]", 0, &limit), "-q", "may relay to a literal: no queue yet");
+	TEST_STR(resolve("x@none.test", 0, &limit), "/none.test", "may relay: a queue");
+	TEST_STR(resolve("x@[192.0.2.1]", 0, &limit), "/%5B192.0.2.1%5D", "may relay to a literal");
 	TEST_STR(resolve("alice@a.test", 0, &limit), "a.test/alice", "may relay: ours is ours");
 	TEST_STR(resolve("nobody@a.test", 0, &limit), "-u", "may relay: and not found not found");
 	resolver.append = ".test";
