@@ -260,7 +260,8 @@ main(int argc, char **argv)
 	(void)signal(SIGCHLD, SIG_DFL); /* whoever started us may have ignored it */
 	read_options(&d, argc, argv);
 	find_doors(&d);
-	if (d.scan == DISPATCH_NONE && d.n_doors == 0 && d.feed == -1 && d.domains[0] == NULL)
+	if (d.scan == DISPATCH_NONE && d.n_doors == 0 && d.feed == -1 &&
+	    (d.domains == NULL || d.domains[0] == NULL))
 		die_misused("which domain? --due and --all take all");
 	if (conf_load(&conf, file, log_conf, NULL) != 0)
 		die_temp("the configuration has errors: postern check lists them", 0);

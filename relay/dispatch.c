@@ -19,10 +19,7 @@
 #include "relay/queue.h"
 #include "relay/schedule.h"
 
-#define BUSY_MS 2000   /* until a domain that another flush has is tried again */
-#define BUSY_TRIES 30
 #define STOP_MS 60000  /* for runners after SIGTERM */
-#define SCAN_MS 60000  /* --due, while something is being sent: what became due meanwhile */
 
 static volatile sig_atomic_t must_stop;
 
@@ -50,154 +47,6 @@ catch_signals(struct dispatch *d)
 		(void)sigaction(wanted[i], &on, NULL);
 	}
 	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal */
-}
-
-/* -- what is to be run ----------------------------------------------------------------------- */
-
-/* Twice the same is once; the stronger word counts. */
-static void
-add_pending(struct dispatch *d, const char *domain, const char *how, unsigned tries)
-{
-	struct pending *p = d->pending, *end = d->pending + d->n_pending;
-
-	while (p < end && strcmp(p->domain, domain) != 0)
-		p++;
-	if (p == end) {
-		if (d->n_pending == PENDING_MAX)
-			return; /* the timer finds it */
-		d->n_pending++;
-		*p = (struct pending){ .tries = tries };
-		(void)text_copy(p->domain, sizeof p->domain, domain); /* checked */
-	}
-	if (strlen(how) > strlen(p->how) || strcmp(how, CONTROL_NOW) == 0)
-		(void)text_copy(p->how, sizeof p->how, how);
-	p->after = tries > 0 ? clock_ms() + BUSY_MS : 0;
-}
-
-/* A word: "DOMAIN", "DOMAIN name", "DOMAIN now". Anything else is nobody's. */
-static void
-take_word(struct dispatch *d, char *word)
-{
-	char *how = strchr(word, ' ');
-
-	if (how != NULL)
-		*how++ = '\0';
-	if (!queue_is_domain(word) ||
-	    (how != NULL && strcmp(how, CONTROL_NAME) != 0 && strcmp(how, CONTROL_NOW) != 0)) {
-		log_notice("a word that names no queue");
-		return;
-	}
-	add_pending(d, word, how != NULL ? how : "", 0);
-}
-
-static void
-read_door(struct dispatch *d, int door)
-{
-	char word[LIMIT_NAME + 16];
-	ssize_t n;
-
-	while (d->n_pending < PENDING_MAX &&
-	       (n = recv(door, word, sizeof word - 1, MSG_DONTWAIT)) >= 0) {
-		word[n] = '\0';
-		take_word(d, word);
-	}
-}
-
-static void
-read_feed(struct dispatch *d)
-{
-	static struct packet p;
-	int r = packet_recv(d->setup->feed, &p);
-
-	packet_close_fds(&p);
-	if (r == 1 && p.letter == HELPER_WORD && p.n == 1) {
-		char word[LIMIT_NAME + 16];
-
-		if (text_copy(word, sizeof word, p.field[0]))
-			take_word(d, word);
-		return;
-	}
-	d->gone = r == 0 || (r == -1 && errno != EAGAIN && errno != EINTR && errno != EBADMSG);
-}
-
-static bool
-is_running(const struct dispatch *d, const char *domain)
-{
-	for (unsigned i = 0; i < d->n_seats; i++)
-		if (d->seats[i].busy && strcmp(d->seats[i].domain, domain) == 0)
-			return true;
-	return false;
-}
-
-static void
-open_scan(struct dispatch *d)
-{
-	int fd = openat(d->setup->spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	d->scan = fd == -1 ? NULL : fdopendir(fd);
-	if (d->scan == NULL)
-		die_temp("read STATE/spool", errno);
-	d->scan_again = clock_ms() + SCAN_MS;
-}
-
-/* A run that takes hours must not keep others waiting that become due. */
-static void
-scan_again(struct dispatch *d)
-{
-	if (d->setup->scan == DISPATCH_DUE && d->scan == NULL && d->n_busy > 0 && !must_stop &&
-	    clock_ms() >= d->scan_again)
-		open_scan(d);
-}
-
-/* The next directory of the spool that is due. False: the scan has ended. */
-static bool
-scan_next(struct dispatch *d)
-{
-	const struct dispatch_setup *setup = d->setup;
-	const struct dirent *e;
-	time_t now = time(NULL);
-
-	if (d->scanned_due)
-		return true;
-	while (d->scan != NULL && (e = readdir(d->scan)) != NULL) {
-		if (e->d_name[0] == '.' || !queue_is_domain(e->d_name) ||
-		    (setup->scan == DISPATCH_DUE &&
-		     !schedule_is_due(setup->spool, e->d_name, setup->conf, now)))
-			continue;
-		(void)text_copy(d->scanned, sizeof d->scanned, e->d_name); /* NAME_MAX */
-		d->scanned_due = true;
-		return true;
-	}
-	if (d->scan != NULL)
-		(void)closedir(d->scan); /* only read */
-	d->scan = NULL;
-	return false;
-}
-
-/* A domain for the seat. False: there is none that may be run now. */
-static bool
-take_domain(struct dispatch *d, struct runner_seat *s)
-{
-	int64_t now = clock_ms();
-
-	if (must_stop)
-		return false;
-	for (struct pending *p = d->pending; p < d->pending + d->n_pending; p++) {
-		if (p->after > now || is_running(d, p->domain))
-			continue;
-		(void)text_copy(s->domain, sizeof s->domain, p->domain); /* of one size */
-		(void)text_copy(s->how, sizeof s->how, p->how);
-		s->tries = p->tries;
-		*p = d->pending[--d->n_pending];
-		return true;
-	}
-	if (!scan_next(d))
-		return false;
-	d->scanned_due = false;
-	(void)text_copy(s->domain, sizeof s->domain, d->scanned);
-	(void)text_copy(s->how, sizeof s->how, d->setup->now ? CONTROL_NOW : "");
-	s->tries = BUSY_TRIES; /* another flush is at it, and that is enough */
-	return !is_running(d, s->domain);
 }
 
 /* -- runners ------------------------------------------------------------------------------------ */
@@ -241,7 +90,7 @@ assign(struct dispatch *d)
 
 		if (s->busy)
 			continue;
-		if (!take_domain(d, &wanted))
+		if (!dispatch_take(d, &wanted))
 			return;
 		if (s->pid == 0 && !dispatch_start_runner(d, s))
 			return; /* the timer comes again */
@@ -274,7 +123,7 @@ on_done(struct dispatch *d, struct runner_seat *s, const struct packet *p)
 	/* What was told of while the other run read its directory is not to wait for long. */
 	if (p->field[0][0] == DONE_BUSY && (d->setup->n_doors > 0 || d->setup->feed != -1) &&
 	    s->tries < BUSY_TRIES)
-		add_pending(d, s->domain, s->how, s->tries + 1);
+		dispatch_add(d, s->domain, s->how, s->tries + 1);
 	else if (p->field[0][0] == DONE_BUSY)
 		say_busy(s->domain);
 	return true;
@@ -458,9 +307,9 @@ wait_once(struct dispatch *d)
 			serve_runner(d, &d->seats[i]);
 	for (unsigned i = 0; i < setup->n_doors; i++)
 		if (p[d->n_seats + i].revents != 0)
-			read_door(d, setup->doors[i]);
+			dispatch_read_door(d, setup->doors[i]);
 	if (p[n - 1].revents != 0)
-		read_feed(d);
+		dispatch_read_feed(d);
 }
 
 static void
@@ -490,9 +339,9 @@ start(struct dispatch *d)
 	for (unsigned i = 0; i < d->n_seats; i++)
 		d->seats[i].control = -1;
 	for (char *const *name = setup->domains; name != NULL && *name != NULL; name++)
-		add_pending(d, *name, setup->now ? CONTROL_NOW : CONTROL_NAME, 0);
+		dispatch_add(d, *name, setup->now ? CONTROL_NOW : CONTROL_NAME, 0);
 	if (setup->scan != DISPATCH_NONE)
-		open_scan(d);
+		dispatch_scan(d);
 }
 
 int
@@ -506,7 +355,8 @@ dispatch_run(const struct dispatch_setup *setup)
 	d.idle_since = clock_ms();
 	notify("READY=1");
 	for (;;) {
-		scan_again(&d);
+		d.stop = must_stop != 0;
+		dispatch_scan_again(&d);
 		assign(&d);
 		tell_status(&d);
 		if (has_work(&d))

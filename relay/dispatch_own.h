@@ -28,6 +28,8 @@ struct pending {
 };
 
 #define PENDING_MAX 1024
+/* A domain that another flush has is tried again so often. */
+#define BUSY_TRIES 30
 
 struct dispatch {
 	const struct dispatch_setup *setup;
@@ -43,8 +45,19 @@ struct dispatch {
 	int64_t idle_since;
 	int64_t stop_at;
 	bool gone;                   /* the feed has ended */
+	bool stop;                   /* SIGTERM came: nothing new is begun */
 	sigset_t outside;
 };
+
+/* Twice the same is once; tries > 0: it was tried so often, and is for later. */
+void dispatch_add(struct dispatch *d, const char *domain, const char *how, unsigned tries);
+void dispatch_read_door(struct dispatch *d, int door);
+void dispatch_read_feed(struct dispatch *d);
+/* Begins to read the spool; the second does so where it is time to. */
+void dispatch_scan(struct dispatch *d);
+void dispatch_scan_again(struct dispatch *d);
+/* A domain for the seat. False: there is none that may be run now. */
+bool dispatch_take(struct dispatch *d, struct runner_seat *s);
 
 /* False: logged. */
 bool dispatch_start_runner(struct dispatch *d, struct runner_seat *s);

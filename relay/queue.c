@@ -238,11 +238,14 @@ set_aside(struct queue *q, const char *name, const char *why)
 static void
 set_message_aside(struct queue *q, const char *name, const char *why)
 {
-	char message[LIMIT_ID + 3], to[sizeof "bad/" + LIMIT_ID + 3] = "bad/";
+	char message[LIMIT_ID + 3], to[sizeof "bad/" + LIMIT_ID + 3];
+	struct text t;
 
 	set_aside(q, name, why);
 	pair_of(message, name, 'm');
-	(void)strcat(to, message);
+	text_init(&t, to, sizeof to);
+	text_add(&t, "bad/");
+	text_add(&t, message);
 	(void)renameat(q->dir, message, q->dir, to); /* it may be what is missing */
 }
 

@@ -237,65 +237,6 @@ pass(struct run *r, bool strict)
 		log_error("sync a queue", errno);
 }
 
-/* -- the schedule ----------------------------------------------------------------------------------- */
-
-static void
-read_schedule(struct run *r, int fd)
-{
-	struct log_line l;
-
-	r->schedule.n = 0;
-	if (fd == -1 || schedule_read(fd, &r->schedule) == 1)
-		return;
-	log_start(&l, "warning");
-	log_field(&l, "what", "the file retry is damaged: hosts are tried anew");
-	log_field(&l, "domain", r->domain);
-	log_send(&l, LOG_LEVEL_WARNING);
-	r->schedule.changed = true;
-}
-
-/* When a hop that is left alone now may be tried; 0: there is none such. */
-static time_t
-earliest_host(const struct run *r, time_t now)
-{
-	time_t when = 0;
-
-	for (unsigned i = 0; i < r->schedule.n; i++) {
-		time_t until = r->schedule.host[i].until;
-
-		if (until > now && (when == 0 || until < when))
-			when = until;
-	}
-	return when;
-}
-
-static time_t
-next_time(const struct run *r, time_t now)
-{
-	const struct conf *c = r->setup->conf;
-	time_t due = r->due, host = earliest_host(r, now), last = now + (time_t)c->retry_max;
-
-	/* Nothing was sent for want of a host: not before one may be tried again. */
-	if (due != 0 && due <= now && (r->no_hop[0].is || r->no_hop[1].is))
-		due = host != 0 ? host : now + (time_t)c->retry_min;
-	if (r->age_due != 0 && (due == 0 || r->age_due < due))
-		due = r->age_due;
-	if (due == 0 || due > last)
-		return last;
-	return due > now ? due : now + 1;
-}
-
-static void
-set_schedule(struct run *r, int *fd)
-{
-	if (*fd == -1)
-		*fd = queue_open_retry(&r->queue, true);
-	if (*fd == -1 || (r->schedule.changed && schedule_write(*fd, &r->schedule) == -1) ||
-	    schedule_set_due(*fd, next_time(r, time(NULL))) == -1)
-		log_error("write retry", errno); /* due at once then */
-	r->schedule.changed = false;
-}
-
 /* -- a run --------------------------------------------------------------------------------------------- */
 
 static void
@@ -306,7 +247,7 @@ passes(struct run *r)
 
 	if (retry == -1 && errno != ENOENT)
 		log_error("open retry", errno);
-	read_schedule(r, retry);
+	run_read_schedule(r, retry);
 	do {
 		(void)queue_changed(&r->queue, &seen); /* as it is now */
 		r->due = r->age_due = 0;
@@ -316,25 +257,12 @@ passes(struct run *r)
 			pass(r, true);
 		if (queue_remove_empty(&r->queue))
 			break;
-		set_schedule(r, &retry);
+		run_set_schedule(r, &retry);
 		r->now = false;
 		/* What came while the directory was read is seen by reading it again. */
 	} while (queue_changed(&r->queue, &seen) && !must_stop);
 	if (retry != -1)
 		(void)close(retry); /* a loss costs an attempt */
-}
-
-/* It is looked at again when it is asked for by name, or set free. */
-static void
-put_off(struct run *r)
-{
-	int retry = queue_open_retry(&r->queue, true);
-
-	if (retry == -1 ||
-	    schedule_set_due(retry, time(NULL) + (time_t)r->setup->conf->retry_max) == -1)
-		log_error("write retry", errno);
-	if (retry != -1)
-		(void)close(retry); /* nothing was written */
 }
 
 static enum control_done
@@ -366,7 +294,7 @@ run_domain(struct run *r, const char *name, const char *how)
 	if (done == DONE_RUN)
 		passes(r);
 	else if (done == DONE_HELD)
-		put_off(r);
+		run_put_off(r);
 	queue_close(&r->queue);
 	return done;
 }

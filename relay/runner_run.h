@@ -113,6 +113,17 @@ void run_hop_name(const struct run *r, unsigned hop, bool strict, char out[SCHED
 /* The first hop from `from` on that may be tried now; false: none, r->no_hop says why. */
 bool run_find_hop(struct run *r, bool strict, unsigned from, unsigned *hop);
 
+/* -- runner_time.c: when -------------------------------------------------------------------- */
+
+/* fd: the file retry, or -1. Damaged, it is as if there were none, and the log says so. */
+void run_read_schedule(struct run *r, int fd);
+
+/* Writes what has changed, and when the domain is due; makes the file where *fd is -1. */
+void run_set_schedule(struct run *r, int *fd);
+
+/* A domain on hold: looked at again when it is asked for by name, or set free. */
+void run_put_off(struct run *r);
+
 /* -- runner_slot.c: a connection ----------------------------------------------------------- */
 
 /* Starts a sender for a hop. False: logged, nothing is started. */

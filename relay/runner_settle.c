@@ -299,9 +299,9 @@ finish(struct run *r, struct work *w)
 	w->used = false;
 }
 
-/* why: of those that were not tried; NULL: all that were due have been. */
+/* stuck: what is due and was not tried has no hop. */
 static void
-settle_all(struct run *r, struct work *w, const struct outcome *why)
+settle_all(struct run *r, struct work *w, bool stuck)
 {
 	time_t now = time(NULL);
 
@@ -311,8 +311,8 @@ settle_all(struct run *r, struct work *w, const struct outcome *why)
 
 		if (w->m.e.to[i].state != ENVELOPE_TODO)
 			continue;
-		if (!tried && why != NULL && run_is_due(r, &w->m.e.to[i], now))
-			*o = *why;
+		if (!tried && stuck && run_is_due(r, &w->m.e.to[i], now))
+			*o = r->no_hop[w->strict].why;
 		if (o->class != '4')
 			continue;
 		defer(r, w, i, tried);
@@ -328,7 +328,7 @@ settle_all(struct run *r, struct work *w, const struct outcome *why)
 void
 settle(struct run *r, struct work *w)
 {
-	settle_all(r, w, NULL);
+	settle_all(r, w, false);
 }
 
 void
@@ -336,7 +336,7 @@ settle_unsent(struct run *r, struct work *w)
 {
 	if (w->from == 0)
 		w->host[0] = w->address[0] = w->tls[0] = '\0'; /* of another message */
-	settle_all(r, w, &r->no_hop[w->strict].why);
+	settle_all(r, w, true);
 }
 
 void

@@ -141,12 +141,14 @@ send_message(const struct slot *s, struct packet *p)
 	static const char *const bodies[] = { "7BIT", "8BITMIME", "BINARYMIME" };
 	static const char *const rets[] = { "", "FULL", "HDRS" };
 	const struct envelope *e = &s->work->m.e;
-	char flags[3] = "";
+	char flags[3];
+	struct text t;
 
+	text_init(&t, flags, sizeof flags);
 	if (e->utf8)
-		(void)strcat(flags, "U");
+		text_addc(&t, 'U');
 	if (e->require_tls)
-		(void)strcat(flags, "T");
+		text_addc(&t, 'T');
 	packet_start(p, SEND_MESSAGE);
 	packet_add(p, e->id);
 	packet_add(p, e->sender.local);
