@@ -245,7 +245,7 @@ def check_identities(uid):
             held = descriptors(session)
             null = [held[n] for n in (0, 1, 2)]
             expect(len(held) == 5 and null == ["/dev/null"] * 3, "session holds %s" % held)
-            expect(len(descriptors(keeper)) == 9, "keeper holds %s" % descriptors(keeper))
+            expect(len(descriptors(keeper)) == 8, "keeper holds %s" % descriptors(keeper))
         f.stop()
 
 

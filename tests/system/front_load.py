@@ -236,7 +236,7 @@ def check_growth(**keys):
         expect(len(after[0]) <= len(before[0]) + 16, "descriptors %s, then %s" %
                (before[0], after[0]))
         idle = len(f.keepers())
-        expect(len(after[0]) == 3 + 1 + 1 + 1 + 2 + 1 + idle, "%d descriptors, %d keepers: %s" %
+        expect(len(after[0]) == 3 + 1 + 1 + 1 + 2 + idle, "%d descriptors, %d keepers: %s" %
                (len(after[0]), idle, descriptors(f.pid)))
         expect(after[1] <= before[1] + 64, "memory %d KiB, then %d KiB" %
                (before[1], after[1]))
