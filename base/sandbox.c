@@ -11,6 +11,8 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -299,6 +301,8 @@ static const struct {
 } limited[] = {
 	{ SYS_mmap, 2, PROT_EXEC },
 	{ SYS_mprotect, 2, PROT_EXEC },
+	/* Of the options of a socket that one, and three others of the same bits. */
+	{ SYS_setsockopt, 2, ~(uint32_t)TCP_QUICKACK },
 };
 
 /* Appends "this call is allowed" to the filter; 0 is where calls go that are not. */

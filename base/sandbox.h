@@ -47,7 +47,7 @@ int sandbox_seccomp_session(void);
 
 /*
  * Kills the process at any system call but the n listed ones. What maps memory may do so
- * only without PROT_EXEC, and sendto only without an address. n is at most
+ * only without PROT_EXEC, sendto only without an address, setsockopt only for TCP_QUICKACK. n is at most
  * SANDBOX_CALLS. 0, or -1 with errno.
  */
 #define SANDBOX_CALLS 60
