@@ -302,7 +302,7 @@ static const struct {
 	{ SYS_mmap, 2, PROT_EXEC },
 	{ SYS_mprotect, 2, PROT_EXEC },
 	/* Of the options of a socket that one, and three others of the same bits. */
-	{ SYS_setsockopt, 2, ~(uint32_t)TCP_QUICKACK },
+	{ SANDBOX_QUICKACK, 2, ~(uint32_t)TCP_QUICKACK },
 };
 
 /* Appends "this call is allowed" to the filter; 0 is where calls go that are not. */
@@ -312,6 +312,8 @@ add_call(struct sock_filter *f, int call)
 	for (size_t i = 0; i < sizeof limited / sizeof limited[0]; i++) {
 		if (limited[i].call != call)
 			continue;
+		if (call == SANDBOX_QUICKACK)
+			call = SYS_setsockopt;
 		f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4);
 		f[1] = (struct sock_filter)LOAD(args);
 		f[1].k += limited[i].arg * (uint32_t)sizeof(uint64_t);

@@ -47,10 +47,12 @@ int sandbox_seccomp_session(void);
 
 /*
  * Kills the process at any system call but the n listed ones. What maps memory may do so
- * only without PROT_EXEC, sendto only without an address, setsockopt only for TCP_QUICKACK. n is at most
+ * only without PROT_EXEC, and sendto only without an address. n is at most
  * SANDBOX_CALLS. 0, or -1 with errno.
  */
 #define SANDBOX_CALLS 60
+/* In the list: setsockopt, but for TCP_QUICKACK only. */
+#define SANDBOX_QUICKACK (-2)
 int sandbox_seccomp_only(const int *calls, unsigned n);
 
 /* What lets clone() through the nursery's filter, and room for that filter. */
