@@ -31,17 +31,16 @@ struct starter {
 static void
 find_program(char out[LIMIT_FILE], const char *name)
 {
-	ssize_t len = readlink("/proc/self/exe", out, LIMIT_FILE - 1);
-	char *slash;
+	char own[LIMIT_FILE];
+	ssize_t len = readlink("/proc/self/exe", own, sizeof own - 1);
 	struct text t;
 
 	if (len == -1)
 		die_temp("read /proc/self/exe", errno);
-	out[len] = '\0';
-	slash = strrchr(out, '/');
-	if (slash == NULL)
-		die_temp("/proc/self/exe is no path", 0);
-	text_init(&t, slash + 1, LIMIT_FILE - (size_t)(slash + 1 - out));
+	while (len > 0 && own[len - 1] != '/')
+		len--;
+	text_init(&t, out, LIMIT_FILE);
+	text_addn(&t, own, (size_t)len);
 	text_add(&t, name);
 	if (!text_ok(&t))
 		die_temp("the path of the programs is too long", 0);

@@ -146,7 +146,10 @@ run_clang_tidy() {
 	stamps=${BUILD:-build}/test/tidy
 	mkdir -p "$stamps"
 	newest=$(ls -t .clang-tidy tests/static.sh $(printf '%s/*.h ' $modules) | head -n 1)
-	for f in $(printf '%s/*.c ' $modules) *.c; do
+	# What a stranger's octets reach first, at every check; all of it in the long one.
+	files=$(ls base/*.c session/*.c keeper/*.c smtpd.c)
+	[ -z "${POSTERN_LONG:-}" ] || files=$(ls $(printf '%s/*.c ' $modules) *.c)
+	for f in $files; do
 		stamp=$stamps/$(echo "$f" | tr / _)
 		[ -e "$stamp" ] && [ -z "$(find "$f" "$newest" -newer "$stamp")" ] ||
 			echo "$f $stamp"

@@ -103,7 +103,7 @@ class Secure(Client):
 
 def programs(f, name):
     """Pids by what ps shows: tls, tls-keys, tls-relay, auth, smtpd-starter."""
-    return [p for p in f.processes() if status(p).get("Name") == name]
+    return [p for p in f.processes(starter=True) if status(p).get("Name") == name]
 
 
 def parent_of(f, name):
@@ -325,7 +325,8 @@ def _():
         where = {"the log": f.log().encode()}
         for at, _, names in os.walk(f.tree.dir):
             expect(not [n for n in names if n.startswith("core")], "a core: %s" % names)
-            where.update((os.path.join(at, n), read(os.path.join(at, n))) for n in names)
+            where.update((os.path.join(at, n), read(os.path.join(at, n))) for n in names
+                         if os.path.isfile(os.path.join(at, n)))
         expect(b"event=auth-failed" in where["the log"] and
                any(b"argon2id" in text for text in where.values()), "nothing was searched")
         for password in (PASSWORD, WRONG):
