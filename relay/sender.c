@@ -28,6 +28,7 @@ struct sender {
 	enum send_tls policy;
 	bool login_tried;
 	bool used;              /* a message was sent over the connection */
+	unsigned told;          /* outcomes of this message */
 	char hello[LIMIT_DOMAIN + 3];
 	struct packet in, out;
 	struct client client;
@@ -98,6 +99,14 @@ say_ready(void)
 	return send_out(-1);
 }
 
+/* Gone before a word of its own about this message, the first of which answers MAIL. */
+static bool
+is_gone_at_mail(const struct client_verdict *v)
+{
+	return s.used && s.told == 0 && s.client.io.trouble == CLIENT_CLOSED && !v->remote &&
+	       strcmp(v->text, "connection closed at MAIL") == 0;
+}
+
 static void
 report(void *arg, unsigned i, const struct client_verdict *v)
 {
@@ -105,6 +114,9 @@ report(void *arg, unsigned i, const struct client_verdict *v)
 	char class[2] = { v->class, '\0' };
 
 	(void)arg;
+	if (is_gone_at_mail(v))
+		return; /* as is_stale(), found a moment later */
+	s.told++;
 	packet_start(&s.out, SEND_OUTCOME);
 	packet_addu(&s.out, i);
 	packet_add(&s.out, class);
@@ -294,6 +306,7 @@ take_message(void)
 
 	if (sender_read_message(&s.in, m))
 		r = receive_recipients(m);
+	s.told = 0;
 	if (r == NEXT_PACKET) {
 		if (s.used && is_stale())
 			s.client.unusable = true;
