@@ -10,6 +10,7 @@
 #include "admin/tool.h"
 #include "base/helper.h"
 #include "base/name.h"
+#include "base/text.h"
 
 /* In our place, so that its words and its exit code are ours. */
 static int
@@ -33,8 +34,9 @@ int
 flush_queue(struct admin *a)
 {
 	struct helper_door door = { a->conf.flush_socket, -1 };
-	char domain[LIMIT_NAME + 1];
+	char domain[LIMIT_NAME + 1], word[LIMIT_NAME + 8];
 	struct stat st;
+	struct text t;
 
 	if (a->n_args == 0)
 		return become_flush(a, "--all");
@@ -44,7 +46,11 @@ flush_queue(struct admin *a)
 	if (door.path[0] == '\0' || stat(door.path, &st) == -1 || !S_ISSOCK(st.st_mode) ||
 	    access(door.path, W_OK) == -1)
 		return become_flush(a, domain);
-	helper_tell(&door, domain);
+	/* By name: a domain on hold, too. */
+	text_init(&t, word, sizeof word);
+	text_add(&t, domain);
+	text_add(&t, " name");
+	helper_tell(&door, word);
 	say("flush has been asked to send to %s; `postern queue list --domain %s` shows what is "
 	    "left\n", domain, domain);
 	return DONE;
