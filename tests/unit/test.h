@@ -111,7 +111,7 @@ test_str(const char *got, const char *want, const char *file, int line, const ch
 static inline char *
 repeat(char c, size_t n)
 {
-	static char *volatile kept[4096];
+	static char *volatile kept[16384];
 	static size_t count;
 	char *s = malloc(n + 1);
 
