@@ -28,6 +28,10 @@ if [ "$way" = systemd ]; then
 	block submission
 	check 'readme, systemd: sent with a login' wait_for \
 		grep -rqx 'With a login.' "$new"
+	block sending
+	printf 'To: alice@example.org\n\nBy a program.\n' |
+		/usr/local/sbin/postern-sendmail -t
+	check 'readme, systemd: sent by a program' wait_for grep -rqx 'By a program.' "$new"
 fi
 
 case $way in

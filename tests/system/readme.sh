@@ -19,7 +19,7 @@ awk -v to="$tmp/blocks/" '
 ' "$top/README.md"
 check 'readme: every block has a name' [ ! -e "$tmp/blocks/unnamed" ]
 check 'readme: the blocks are known' [ "$(ls "$tmp/blocks" | tr '\n' ' ')" = \
-	'by-hand install manage submission systemd tcpserver try user xinetd ' ]
+	'by-hand install manage sending submission systemd tcpserver try user xinetd ' ]
 
 for way in systemd tcpserver xinetd; do
 	container_new "$way" || { fail "readme: $way" 'no overlay mount'; exit 0; }
