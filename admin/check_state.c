@@ -120,6 +120,7 @@ check_foreign(int state, const struct admin *a, struct rows *out)
 			k++;
 		/* sts is made with the first policy that is kept (relay/route.c). */
 		if (k == PARTS && strcmp(name, "jail.owner") != 0 && strcmp(name, "sts") != 0 &&
+		    strcmp(name, "reports") != 0 &&
 		    !check_leftover(out, check_path(a, name), name))
 			finding(out, CHECK_WARNING, check_path(a, name), "Postern has nothing of "
 			        "that name" ADVICE "move it away");
