@@ -124,7 +124,7 @@ def _():
         postern("queue", "retry", "--domain", "two.test")
         expect(s.recv(300) == b"two.test", "retry")
         postern("flush", "Far.Test")
-        expect(s.recv(300) == b"far.test", "flush")
+        expect(s.recv(300) == b"far.test name", "flush")
         # What spool queues is told, too.
         send(ALICE, "n@new.test")
         expect(s.recv(300) == b"new.test", "spool")

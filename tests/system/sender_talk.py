@@ -125,6 +125,9 @@ class Hop:
             self.serve(conn)
 
     def close(self):
+        """What the client has said by now is in self.commands afterwards."""
+        self.listener.shutdown(socket.SHUT_RDWR)     # ends accept(), as close() would not
+        self.thread.join(1)
         self.listener.close()
 
     def read_some(self):
