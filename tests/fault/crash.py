@@ -213,6 +213,10 @@ class Scenario:
 
     def count(self, place):
         """Walks it once; what there is to say about it. Raises Bad."""
+        # A keeper tidies STATE/tmp when its session ends in one second of 64 (transaction.c):
+        # not in the run that the others are measured by.
+        while int(time.time()) % 64 in (0, 60, 61, 62, 63):
+            time.sleep(0.2)
         messages, codes, report, _ = place.run(["-t", *self.options, "keeper", "0", "kill"],
                                                self.kind)
         place.check_mail(messages)
