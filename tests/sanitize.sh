@@ -32,7 +32,7 @@ whole() {
 	"$@" || echo "not ok $whole: exit code $?"
 }
 
-if ! make --no-print-directory -s -j2 SAN=1 BUILD="$san" CFLAGS='-O1 -g' tests >"$log" 2>&1; then
+if ! make --no-print-directory -s -j2 SAN=1 BUILD="$san" tests >"$log" 2>&1; then
 	echo "not ok build with sanitizers: $(grep -m 1 -E 'error|warning|Stop' "$log")"
 	tail -n 20 "$log" | sed 's/^/    /'
 	exit 0

@@ -127,10 +127,7 @@ session_symbols() {
 # Quiet but for the compiler's words: make prints its commands, which is no finding.
 build() {
 	compiler=$1
-	# clang warns alike at every level, gcc needs some flow; all of it in the long run.
-	level=-O2
-	[ -n "${POSTERN_LONG:-}" ] || case $compiler in clang) level=-O0 ;; *) level=-O1 ;; esac
-	make --no-print-directory -j2 BUILD="$tmp/$compiler" CC="$compiler" CFLAGS="$level -g" \
+	make --no-print-directory -j2 BUILD="$tmp/$compiler" CC="$compiler" \
 		all headers >"$tmp/make" 2>"$tmp/make.err" || tail -n 5 "$tmp/make.err"
 	cat "$tmp/make.err"
 }
