@@ -299,11 +299,11 @@ test_long_lines(void)
 
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		static char content[80000];
-		int n = sprintf(content, "hostname = a.b\n# ");
+		int n = snprintf(content, sizeof content, "hostname = a.b\n# ");
 		unsigned errors;
 
 		memset(content + n, 'x', rows[i].len - 2);
-		strcpy(content + (size_t)n + rows[i].len - 2, "\nsize = 7M\n");
+		memcpy(content + (size_t)n + rows[i].len - 2, "\nsize = 7M\n", 12);
 		errors = load(&c, content, strlen(content));
 		if (rows[i].good)
 			TEST(errors == 0 && c.size == 7 << 20, "a line of %zu octets", rows[i].len);
@@ -343,13 +343,14 @@ test_many_networks(void)
 {
 	static struct conf c;
 	static char content[16384];
-	int n = sprintf(content, "hostname = a.b\n");
+	int n = snprintf(content, sizeof content, "hostname = a.b\n");
 
 	for (int i = 0; i < LIMIT_NETWORKS; i++)
-		n += sprintf(content + n, "relay-from = 10.0.%d.0/24\n", i);
+		n += snprintf(content + n, sizeof content - (size_t)n,
+		              "relay-from = 10.0.%d.0/24\n", i);
 	TEST(load(&c, content, (size_t)n) == 0 && c.relay_from.n == LIMIT_NETWORKS,
 	     "LIMIT_NETWORKS networks");
-	n += sprintf(content + n, "relay-from = 10.1.0.0/24\n");
+	n += snprintf(content + n, sizeof content - (size_t)n, "relay-from = 10.1.0.0/24\n");
 	TEST(load(&c, content, (size_t)n) == 1, "one network more is an error");
 }
 

@@ -92,7 +92,7 @@ main(void)
 		     len + 1);
 	}
 	for (int i = 0; i < 150; i++)
-		n += sprintf(many + n, "Received: %03d\n", i);
+		n += snprintf(many + n, sizeof many - (size_t)n, "Received: %03d\n", i);
 	TEST(count(many, (size_t)n, 7) == 150, "a hundred and fifty");
 	hops_init(&h);
 	hops_feed(&h, "", 0);
