@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/conf.h"
+#include "base/domains.h"
 #include "base/fds.h"
 #include "base/job.h"
 #include "base/log.h"
@@ -42,6 +43,7 @@
 
 static struct conf conf;
 static bool listening; /* no client waits on fd 1 */
+static bool demand; /* there is mail that may be asked for: ETRN is announced */
 static struct doors doors = { { NULL, -1 }, { NULL, -1 }, { NULL, -1 } };
 
 /* Tells a waiting client that it may come again (RFC 5321 3.8). True: it was told. */
@@ -206,6 +208,7 @@ set_up_session(struct session_setup *s, const struct job *job, bool is_connectio
 	s->size = find_size();
 	s->service = job->service;
 	s->client = job->client;
+	s->demand = demand && job->service != SERVICE_LMTP;
 	s->may_secure = conf.tls && is_connection;
 }
 
@@ -334,6 +337,7 @@ serve_connection(enum service service)
 	job_make_id(job.session_id, (unsigned)getpid());
 	set_log_context(job.session_id, &job.client);
 	open_directories(&setup);
+	demand = domains_any_mention(setup.domains, "etrn");
 	u = find_session_user();
 	keeper = find_keeper_user(setup.state);
 	/* Replies wait for nothing; on what is no TCP socket this does nothing. */
@@ -373,6 +377,7 @@ become_nursery(void)
 
 	/* What would end every keeper is found here, where it still changes something. */
 	open_directories(&keeper);
+	demand = domains_any_mention(keeper.domains, "etrn");
 	(void)find_keeper_user(keeper.state);
 	set_up_session(&setup, &(struct job){ .service = SERVICE_SMTP, .conn = -1 }, true);
 	users_state_path(jail, &conf, "/jail");

@@ -25,7 +25,11 @@ enum verb {
 	VERB_AUTH = 'A',      /* mechanism initial-response, both as in helper.h */
 	VERB_RESPONSE = 'R',  /* base64: to ANSWER_CHALLENGE */
 	VERB_CANCEL = 'C',    /* -: the client gave the exchange up; not answered */
+	VERB_FLUSH = 'f',     /* kind (enum ask_kind) name: ETRN (RFC 1985) */
 };
+
+/* What ETRN asks for: a domain, one and those below it, a queue that has a name. */
+enum ask_kind { ASK_DOMAIN = '-', ASK_BELOW = '@', ASK_QUEUE = '#' };
 
 /* The address of VERB_XCLIENT when the proxy does not know it. */
 #define PEER_UNKNOWN "?"
@@ -42,7 +46,8 @@ enum verb {
  * answers VERB_COMMIT: the message id and one answer letter for each recipient.
  * ANSWER_MORE precedes ANSWER_YES with one address a field (verify, expand).
  * ANSWER_YES of VERB_SECURE has the descriptor, and two fields, "yes" or "": there is
- * a client's certificate, and a channel to bind to; of VERB_AUTH nothing.
+ * a client's certificate, and a channel to bind to; of VERB_AUTH nothing; of VERB_FLUSH
+ * how many messages wait.
  */
 enum answer {
 	ANSWER_YES = '+',
@@ -67,6 +72,9 @@ enum answer {
 	ANSWER_AUTH_CLEAR = 'C',   /* not without TLS */
 	ANSWER_NO_MECHANISM = 'n',
 	ANSWER_AUTH_LATER = 'A',   /* cannot be checked now */
+	ANSWER_NONE_WAIT = '0',    /* no message there */
+	ANSWER_STARTED = 'g',      /* sending begins; how much waits is not known */
+	ANSWER_UNDER_WAY = 'w',    /* it is being sent, or was a moment ago */
 	ANSWER_ERROR = 'e',        /* something of ours failed; logged */
 };
 

@@ -312,9 +312,51 @@ parse_deliver_key(const struct ini_key *k, const struct ini_value *v)
 	return parse_deliver(v->text, (struct next *)(void *)(v->base + k->offset));
 }
 
+bool
+is_queue_name(const char *s)
+{
+	size_t len = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return len > 0 && len <= LIMIT_ETRN_QUEUE && s[len] == '\0';
+}
+
+static bool
+parse_etrn_key(const struct ini_key *k, const struct ini_value *v)
+{
+	struct domain_asks *asks = ((struct domain *)(void *)v->base)->asks;
+	const char *s = v->text;
+	char word[LIMIT_ADDRESS + 1];
+
+	(void)k;
+	for (; ini_word(&s, word, sizeof word); asks->n_logins++)
+		if (asks->n_logins == LIMIT_ETRN_LOGINS || word[0] == '\0' ||
+		    !text_copy(asks->login[asks->n_logins], LIMIT_ADDRESS + 1, word))
+			return false;
+	return asks->n_logins > 0;
+}
+
+static bool
+parse_queue_key(const struct ini_key *k, const struct ini_value *v)
+{
+	struct domain_asks *asks = ((struct domain *)(void *)v->base)->asks;
+	const char *s = v->text;
+	char word[LIMIT_ETRN_QUEUE + 1];
+
+	(void)k;
+	for (; ini_word(&s, word, sizeof word); asks->n_queues++)
+		if (asks->n_queues == LIMIT_ETRN_QUEUES || !is_queue_name(word) ||
+		    !text_copy(asks->queue[asks->n_queues], LIMIT_ETRN_QUEUE + 1, word))
+			return false;
+	return asks->n_queues > 0;
+}
+
 static const struct ini_key domain_keys[] = {
 	{ "", "deliver", parse_deliver_key, AT(deliver), 0, 0,
-	  "maildir, mx, hold, smtp:[host]:port, lmtp:[host]:port or lmtp:/path" },
+	  "maildir, mx, hold, hold:[host]:port, smtp:[host]:port, lmtp:[host]:port or lmtp:/path" },
+	{ "", "etrn", parse_etrn_key, 0, 0, INI_REPEATS,
+	  "up to 16 logins such as isp@example.org" },
+	{ "", "queue", parse_queue_key, 0, 0, 0,
+	  "up to 8 names of a-z 0-9 . _ -, each of 32 octets at most" },
 	{ "", "tls", parse_tls_key, AT(tls), 0, 0, TLS_WORDS },
 	{ "", "size", ini_octets, AT(size), 65536, LIMIT_MESSAGE,
 	  "octets, 64K or more, such as 25M" },
@@ -500,6 +542,25 @@ int
 conf_load_domain(struct domain *d, int dir, const char *name, conf_report *report,
                  void *context)
 {
+	static struct domain_asks unused; /* checked as a whole all the same */
+
+	return conf_load_domain_asks(d, &unused, dir, name, report, context);
+}
+
+/* What one key alone cannot show. */
+static void
+check_domain(const struct domain *d, struct ini_file *f)
+{
+	if (d->asks->n_logins > 0 && d->deliver.kind == NEXT_MAILDIR)
+		ini_error(f, "no use for", "etrn", "deliver = hold, or another way of sending");
+	if (d->asks->n_queues > 0 && d->asks->n_logins == 0)
+		ini_error(f, "no use for", "queue", "etrn = LOGIN beside it");
+}
+
+int
+conf_load_domain_asks(struct domain *d, struct domain_asks *asks, int dir,
+                      const char *name, conf_report *report, void *context)
+{
 	char shown[sizeof "domains/" + LIMIT_DOMAIN + sizeof ".conf"];
 	const char *file = shown + strlen("domains/");
 	struct text t;
@@ -511,6 +572,8 @@ conf_load_domain(struct domain *d, int dir, const char *name, conf_report *repor
 	};
 
 	memset(d, 0, sizeof *d);
+	d->asks = asks;
+	asks->n_logins = asks->n_queues = 0;
 	text_init(&t, shown, sizeof shown);
 	text_add(&t, "domains/");
 	text_add(&t, name);
@@ -524,5 +587,9 @@ conf_load_domain(struct domain *d, int dir, const char *name, conf_report *repor
 	errno = 0;
 	ini_read(&f);
 	(void)close(f.fd); /* only read */
+	f.line = 0;
+	if (f.errors == 0)
+		check_domain(d, &f);
+	d->asks = NULL;
 	return f.errors == 0 ? 0 : -1;
 }

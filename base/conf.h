@@ -100,6 +100,13 @@ struct conf {
 	uint64_t stop;                  /* for running sessions after SIGTERM */
 };
 
+/* Who may ask for a domain's mail (ETRN, ATRN), and by which names of queues. */
+struct domain_asks {
+	unsigned n_logins, n_queues;
+	char login[LIMIT_ETRN_LOGINS][LIMIT_ADDRESS + 1]; /* as auth has it, to the letter */
+	char queue[LIMIT_ETRN_QUEUES][LIMIT_ETRN_QUEUE + 1]; /* lower case */
+};
+
 struct domain {
 	struct next deliver;            /* NEXT_MAILDIR where nothing was said */
 	enum next_tls tls;              /* of deliver = mx, smtp, lmtp */
@@ -107,6 +114,7 @@ struct domain {
 	char catchall[LIMIT_LOCAL + 1]; /* "" = none */
 	uint64_t quota;                 /* octets per mailbox, 0 = none */
 	uint64_t quota_messages;        /* messages per mailbox, 0 = none */
+	struct domain_asks *asks;       /* only while a file is being read */
 };
 
 typedef ini_report conf_report;
@@ -128,5 +136,12 @@ unsigned conf_load_tls(struct conf *c, struct conf_tls *t, const char *file,
  */
 int conf_load_domain(struct domain *d, int dir, const char *name, conf_report *report,
                      void *context);
+
+/* The same for who wants to know `etrn` and `queue`, too. */
+int conf_load_domain_asks(struct domain *d, struct domain_asks *asks, int dir,
+                          const char *name, conf_report *report, void *context);
+
+/* The name of a queue for ETRN: a-z 0-9 . _ -, in lower case, not over LIMIT_ETRN_QUEUE. */
+bool is_queue_name(const char *s);
 
 #endif

@@ -258,6 +258,85 @@ connect_path(const char *path)
 	return fd;
 }
 
+/* A datagram, and a descriptor beside it. */
+static int
+send_word(int sock, const struct sockaddr_un *to, const char *word, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	char text[LIMIT_PACKET];
+	struct iovec iov = { text, strlen(word) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct sockaddr_un sun = *to;
+	ssize_t n;
+
+	if (!text_copy(text, sizeof text, word)) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	msg.msg_name = &sun;
+	msg.msg_namelen = sizeof sun;
+	if (fd != -1) {
+		memset(&control, 0, sizeof control);
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof control;
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof fd);
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+	}
+	do
+		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	return n == -1 ? -1 : 0;
+}
+
+static int
+say_path(const char *path, const char *word, int fd)
+{
+	static const struct timeval wait = { LIMIT_HELPER_WORD, 0 };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int sock, result, err;
+
+	if (!text_copy(sun.sun_path, sizeof sun.sun_path, path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sock == -1)
+		return -1;
+	(void)setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+	result = send_word(sock, &sun, word, fd);
+	err = errno;
+	(void)close(sock);
+	errno = err;
+	return result;
+}
+
+int
+helper_say(const struct helper_door *d, const char *word, int fd)
+{
+	static struct packet p;
+	struct pollfd ready = { d->feed, POLLOUT, 0 };
+
+	if (d->path != NULL && d->path[0] != '\0')
+		return say_path(d->path, word, fd);
+	if (d->feed == -1) {
+		errno = ENOENT;
+		return -1;
+	}
+	/* Others write there, too: room now may be gone then, and the wait a little longer. */
+	if (poll(&ready, 1, LIMIT_HELPER_WORD * 1000) != 1) {
+		errno = EAGAIN;
+		return -1;
+	}
+	packet_start(&p, HELPER_WORD);
+	packet_add(&p, word);
+	return packet_send(d->feed, &p, fd);
+}
+
 /* A feed carries it as a packet with one field. */
 void
 helper_tell(const struct helper_door *d, const char *word)

@@ -115,6 +115,13 @@ struct helper_door {
  */
 void helper_tell(const struct helper_door *d, const char *word);
 
+/*
+ * The same where it matters: waits up to LIMIT_HELPER_WORD seconds for room. fd goes
+ * beside it unless it is -1; it stays the caller's. 0: it is with the helper, or with the
+ * socket that will start it; -1 with errno.
+ */
+int helper_say(const struct helper_door *d, const char *word, int fd);
+
 /* A connection to the helper: its descriptor, close-on-exec; or -1 with errno. */
 int helper_connect(const struct helper_door *d);
 

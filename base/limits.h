@@ -64,6 +64,21 @@
 #define LIMIT_CONF_LINE 4096
 /* Connections at once that a configuration may allow. */
 #define LIMIT_CONNECTIONS 10000
+/* Logins that may ask for a domain's mail, and queues (ETRN #NAME) it belongs to. */
+#define LIMIT_ETRN_LOGINS 16
+#define LIMIT_ETRN_QUEUES 8
+#define LIMIT_ETRN_QUEUE 32
+/*
+ * Names of a spool directory that ETRN reads for its count: a second's work. More, and
+ * the answer is 250, which has no number.
+ */
+#define LIMIT_ETRN_NAMES 2000000
+/* Seconds after a run that was asked for in which the same is no reason for another. */
+#define LIMIT_ETRN_PAUSE 10
+/* Octets of the domains that ATRN names, and of those that one connection serves. */
+#define LIMIT_ATRN 2048
+/* Seconds until a helper that is just starting takes a word. */
+#define LIMIT_HELPER_WORD 10
 /* Networks in relay-from and its like. */
 #define LIMIT_NETWORKS 128
 /* A path of ours: configuration, state. */

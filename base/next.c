@@ -60,8 +60,9 @@ parse_deliver(const char *s, struct next *n)
 		if (strcmp(s, words[i].word) == 0)
 			return true;
 	}
-	n->kind = strncmp(s, "smtp:", 5) == 0 ? NEXT_SMTP : NEXT_LMTP;
-	if (n->kind == NEXT_SMTP)
+	n->kind = strncmp(s, "smtp:", 5) == 0 ? NEXT_SMTP :
+	          strncmp(s, "hold:", 5) == 0 ? NEXT_HOLD : NEXT_LMTP;
+	if (n->kind != NEXT_LMTP)
 		return parse_host(s + 5, PORT_SMTP, n);
 	if (strncmp(s, "lmtp:", 5) != 0)
 		return false;

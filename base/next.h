@@ -9,7 +9,7 @@
 enum next_kind {
 	NEXT_MAILDIR, /* mailboxes of ours: nothing is sent */
 	NEXT_MX,      /* what DNS says */
-	NEXT_HOLD,    /* kept until somebody asks for the domain by name */
+	NEXT_HOLD,    /* kept until somebody asks for the domain by name; then to host, or MX */
 	NEXT_SMTP,    /* one server: host and port */
 	NEXT_LMTP,    /* the same, or the unix socket at path */
 };
@@ -29,7 +29,10 @@ struct next {
 	char path[LIMIT_SOCKET + 1]; /* of a unix socket, or "" */
 };
 
-/* "maildir", "mx", "hold", "smtp:[HOST]:PORT", "lmtp:[HOST]:PORT", "lmtp:PATH". */
+/*
+ * "maildir", "mx", "hold", "hold:[HOST]:PORT", "smtp:[HOST]:PORT", "lmtp:[HOST]:PORT",
+ * "lmtp:PATH".
+ */
 bool parse_deliver(const char *s, struct next *n);
 
 /* "mx", "[HOST]:PORT", "HOST:PORT", "HOST" (port 25). */

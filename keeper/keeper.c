@@ -103,6 +103,7 @@ keeper_run(const struct keeper_setup *setup)
 	k->have = 0;
 	k->events = 0;
 	k->lost = false;
+	k->asked = 0;
 	k->notify = 0;
 	k->orcpt[0] = '\0';
 	secure_init(&k->secure);

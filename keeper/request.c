@@ -313,6 +313,7 @@ static const struct request {
 	{ VERB_AUTH,       2,      client_do_auth,     0,                        BEGUN | LOGIN },
 	{ VERB_RESPONSE,   1,      client_do_response, EXCHANGE,                 0 },
 	{ VERB_CANCEL,     0,      client_do_cancel,   EXCHANGE,                 0 },
+	{ VERB_FLUSH,      2,      demand_do_flush,    LOGIN,                    BEGUN },
 	{ VERB_LOG,        1,      do_log,             0,                        0 },
 };
 

@@ -40,6 +40,7 @@ struct keeper {
 	struct packet in, out;
 	struct secure secure;
 	struct login login;
+	unsigned asked;        /* ETRN and ATRN so far */
 	unsigned notify;       /* of the next recipient */
 	char orcpt[LIMIT_ORCPT + 1];
 	struct transaction transaction;
@@ -63,5 +64,8 @@ bool client_do_secure(struct keeper *k);
 bool client_do_auth(struct keeper *k);
 bool client_do_response(struct keeper *k);
 bool client_do_cancel(struct keeper *k);
+
+/* request_demand.c: mail that its owner asks for. */
+bool demand_do_flush(struct keeper *k);
 
 #endif

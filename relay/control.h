@@ -9,8 +9,9 @@
 enum control_word {
 	/*
 	 * To the runner: a queue's directory name, then "" (what is due, nothing where
-	 * deliver = hold), CONTROL_NAME (what is due, there too), or CONTROL_NOW (whatever
-	 * is due or not).
+	 * deliver = hold), CONTROL_NAME (what is due, there too), CONTROL_ASKED (its owner
+	 * wants it: whatever is due or not, unless that was done a moment ago), or CONTROL_NOW
+	 * (whatever is due or not); then an id for the log, or "".
 	 */
 	CONTROL_RUN = 'd',
 	/* From it: start a sender; beside it the sender's end of its boundary. Not answered. */
@@ -28,6 +29,7 @@ enum control_word {
 };
 
 #define CONTROL_NAME "name"
+#define CONTROL_ASKED "asked"
 #define CONTROL_NOW "now"
 
 enum control_reported {

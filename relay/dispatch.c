@@ -70,6 +70,7 @@ give_domain(struct dispatch *d, struct runner_seat *s)
 	packet_start(&p, CONTROL_RUN);
 	packet_add(&p, s->domain);
 	packet_add(&p, s->how);
+	packet_add(&p, s->id);
 	if (packet_send(s->control, &p, -1) == -1) {
 		log_error("ask a runner", errno);
 		return false;
@@ -96,6 +97,7 @@ assign(struct dispatch *d)
 			return; /* the timer comes again */
 		memcpy(s->domain, wanted.domain, sizeof s->domain);
 		memcpy(s->how, wanted.how, sizeof s->how);
+		memcpy(s->id, wanted.id, sizeof s->id);
 		s->tries = wanted.tries;
 		if (!give_domain(d, s))
 			leave_seat(d, s);
@@ -123,7 +125,7 @@ on_done(struct dispatch *d, struct runner_seat *s, const struct packet *p)
 	/* What was told of while the other run read its directory is not to wait for long. */
 	if (p->field[0][0] == DONE_BUSY && (d->setup->n_doors > 0 || d->setup->feed != -1) &&
 	    s->tries < BUSY_TRIES)
-		dispatch_add(d, s->domain, s->how, s->tries + 1);
+		dispatch_add(d, s->domain, s->how, s->id, s->tries + 1);
 	else if (p->field[0][0] == DONE_BUSY)
 		say_busy(s->domain);
 	return true;
@@ -339,7 +341,7 @@ start(struct dispatch *d)
 	for (unsigned i = 0; i < d->n_seats; i++)
 		d->seats[i].control = -1;
 	for (char *const *name = setup->domains; name != NULL && *name != NULL; name++)
-		dispatch_add(d, *name, setup->now ? CONTROL_NOW : CONTROL_NAME, 0);
+		dispatch_add(d, *name, setup->now ? CONTROL_NOW : CONTROL_NAME, "", 0);
 	if (setup->scan != DISPATCH_NONE)
 		dispatch_scan(d);
 }

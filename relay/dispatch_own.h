@@ -14,6 +14,7 @@ struct runner_seat {
 	bool busy;
 	char domain[LIMIT_NAME + 1]; /* being run */
 	char how[8];
+	char id[LIMIT_ID + 1];
 	unsigned tries;              /* that found another flush at it */
 	pid_t spool;                 /* queues a report; 0 = none */
 	int64_t spool_until;
@@ -23,6 +24,7 @@ struct runner_seat {
 struct pending {
 	char domain[LIMIT_NAME + 1];
 	char how[8];
+	char id[LIMIT_ID + 1];       /* of who has asked, or "" */
 	unsigned tries;
 	int64_t after;               /* clock_ms() */
 };
@@ -50,7 +52,8 @@ struct dispatch {
 };
 
 /* Twice the same is once; tries > 0: it was tried so often, and is for later. */
-void dispatch_add(struct dispatch *d, const char *domain, const char *how, unsigned tries);
+void dispatch_add(struct dispatch *d, const char *domain, const char *how, const char *id,
+                  unsigned tries);
 void dispatch_read_door(struct dispatch *d, int door);
 void dispatch_read_feed(struct dispatch *d);
 /* Begins to read the spool; the second does so where it is time to. */

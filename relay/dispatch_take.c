@@ -13,11 +13,25 @@
 #include "relay/schedule.h"
 
 #define BUSY_MS 2000  /* until a domain that another flush has is tried again */
+#define DISPATCH_WORD (LIMIT_NAME + 16 + LIMIT_ID)
 #define SCAN_MS 60000 /* --due, while something is being sent: what became due meanwhile */
+
+/* -1: no such word. */
+static int
+strength(const char *how)
+{
+	static const char *const words[] = { "", CONTROL_NAME, CONTROL_ASKED, CONTROL_NOW };
+
+	for (int i = 0; i < 4; i++)
+		if (strcmp(words[i], how) == 0)
+			return i;
+	return -1;
+}
 
 /* Twice the same is once; the stronger word counts. */
 void
-dispatch_add(struct dispatch *d, const char *domain, const char *how, unsigned tries)
+dispatch_add(struct dispatch *d, const char *domain, const char *how, const char *id,
+             unsigned tries)
 {
 	struct pending *p = d->pending, *end = d->pending + d->n_pending;
 
@@ -30,31 +44,60 @@ dispatch_add(struct dispatch *d, const char *domain, const char *how, unsigned t
 		*p = (struct pending){ .tries = tries };
 		(void)text_copy(p->domain, sizeof p->domain, domain); /* checked */
 	}
-	if (strlen(how) > strlen(p->how) || strcmp(how, CONTROL_NOW) == 0)
+	if (strength(how) > strength(p->how))
 		(void)text_copy(p->how, sizeof p->how, how);
+	/* The log knows the request that came first; others were told that it is under way. */
+	if (p->id[0] == '\0')
+		(void)text_copy(p->id, sizeof p->id, id); /* of one size */
 	p->after = tries > 0 ? clock_ms() + BUSY_MS : 0;
 }
 
-/* A word: "DOMAIN", "DOMAIN name", "DOMAIN now". Anything else is nobody's. */
+/* The next word of *s, which is cut off there; "" at the end. */
+static char *
+next_word(char **s)
+{
+	char *word = *s, *end = word + strcspn(word, " ");
+
+	*s = *end == '\0' ? end : end + 1;
+	*end = '\0';
+	return word;
+}
+
+static const struct runner_seat *
+find_running(const struct dispatch *d, const char *domain)
+{
+	for (unsigned i = 0; i < d->n_seats; i++)
+		if (d->seats[i].busy && strcmp(d->seats[i].domain, domain) == 0)
+			return &d->seats[i];
+	return NULL;
+}
+
+/*
+ * A word: "DOMAIN", "DOMAIN name", "DOMAIN asked ID", "DOMAIN now". Anything else is
+ * nobody's. Who asks while a run is under way that was asked for is served by it: all that
+ * is left is mail that came at its very end.
+ */
 static void
 take_word(struct dispatch *d, char *word)
 {
-	char *how = strchr(word, ' ');
+	const char *domain = next_word(&word), *how = next_word(&word), *id = next_word(&word);
+	const struct runner_seat *s = find_running(d, domain);
+	bool asked = strcmp(how, CONTROL_ASKED) == 0;
 
-	if (how != NULL)
-		*how++ = '\0';
-	if (!queue_is_domain(word) ||
-	    (how != NULL && strcmp(how, CONTROL_NAME) != 0 && strcmp(how, CONTROL_NOW) != 0)) {
+	if (!queue_is_domain(domain) || strength(how) == -1 || *word != '\0' ||
+	    (id[0] != '\0') != asked || strlen(id) > LIMIT_ID) {
 		log_notice("a word that names no queue");
 		return;
 	}
-	dispatch_add(d, word, how != NULL ? how : "", 0);
+	if (asked && s != NULL && strcmp(s->how, CONTROL_ASKED) == 0)
+		how = CONTROL_NAME;
+	dispatch_add(d, domain, how, id, 0);
 }
 
 void
 dispatch_read_door(struct dispatch *d, int door)
 {
-	char word[LIMIT_NAME + 16];
+	char word[DISPATCH_WORD];
 	ssize_t n;
 
 	while (d->n_pending < PENDING_MAX &&
@@ -72,22 +115,13 @@ dispatch_read_feed(struct dispatch *d)
 
 	packet_close_fds(&p);
 	if (r == 1 && p.letter == HELPER_WORD && p.n == 1) {
-		char word[LIMIT_NAME + 16];
+		char word[DISPATCH_WORD];
 
 		if (text_copy(word, sizeof word, p.field[0]))
 			take_word(d, word);
 		return;
 	}
 	d->gone = r == 0 || (r == -1 && errno != EAGAIN && errno != EINTR && errno != EBADMSG);
-}
-
-static bool
-is_running(const struct dispatch *d, const char *domain)
-{
-	for (unsigned i = 0; i < d->n_seats; i++)
-		if (d->seats[i].busy && strcmp(d->seats[i].domain, domain) == 0)
-			return true;
-	return false;
 }
 
 void
@@ -144,10 +178,11 @@ dispatch_take(struct dispatch *d, struct runner_seat *s)
 	if (d->stop)
 		return false;
 	for (struct pending *p = d->pending; p < d->pending + d->n_pending; p++) {
-		if (p->after > now || is_running(d, p->domain))
+		if (p->after > now || find_running(d, p->domain) != NULL)
 			continue;
 		(void)text_copy(s->domain, sizeof s->domain, p->domain); /* of one size */
 		(void)text_copy(s->how, sizeof s->how, p->how);
+		(void)text_copy(s->id, sizeof s->id, p->id);
 		s->tries = p->tries;
 		*p = d->pending[--d->n_pending];
 		return true;
@@ -157,6 +192,7 @@ dispatch_take(struct dispatch *d, struct runner_seat *s)
 	d->scanned_due = false;
 	(void)text_copy(s->domain, sizeof s->domain, d->scanned);
 	(void)text_copy(s->how, sizeof s->how, d->setup->now ? CONTROL_NOW : "");
+	s->id[0] = '\0';
 	s->tries = BUSY_TRIES; /* another flush is at it, and that is enough */
-	return !is_running(d, s->domain);
+	return find_running(d, s->domain) == NULL;
 }

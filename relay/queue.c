@@ -158,6 +158,34 @@ queue_close(struct queue *q)
 	close_fd(&q->lock);
 }
 
+time_t
+queue_asked(const struct queue *q)
+{
+	char buf[24];
+	ssize_t n = pread(q->lock, buf, sizeof buf - 1, 0);
+	uint64_t when;
+
+	if (n <= 0)
+		return 0;
+	buf[n] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return parse_u64(buf, INT64_MAX, &when) ? (time_t)when : 0;
+}
+
+void
+queue_set_asked(const struct queue *q, time_t when)
+{
+	char buf[24];
+	struct text t;
+
+	text_init(&t, buf, sizeof buf);
+	text_addu(&t, (uint64_t)when);
+	text_addc(&t, '\n');
+	/* One write of one length: numbers of ten digits do for some centuries. */
+	if (pwrite(q->lock, buf, t.len, 0) == -1)
+		log_error("write a queue's lock", errno);
+}
+
 int
 queue_open_retry(const struct queue *q, bool make)
 {

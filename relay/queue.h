@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "base/envelope.h"
 #include "base/limits.h"
@@ -52,6 +53,13 @@ enum queue_state queue_open(struct queue *q, const char *domain);
  * envelope that a crash left 36 h ago.
  */
 const char *queue_next(struct queue *q);
+
+/*
+ * When the domain's owner last asked for it, as the lock's file says; 0: never. And sets it;
+ * what a crash leaves of that costs one run too many.
+ */
+time_t queue_asked(const struct queue *q);
+void queue_set_asked(const struct queue *q, time_t when);
 
 /* Begins anew. */
 void queue_rewind(struct queue *q);

@@ -251,6 +251,7 @@ passes(struct run *r)
 	do {
 		(void)queue_changed(&r->queue, &seen); /* as it is now */
 		r->due = r->age_due = 0;
+		r->left = 0;
 		r->strict_met = false;
 		pass(r, false);
 		if (r->strict_met)
@@ -265,13 +266,50 @@ passes(struct run *r)
 		(void)close(retry); /* a loss costs an attempt */
 }
 
+/*
+ * Its owner asks for it: all of it, unless that was tried a moment ago, which is what the
+ * lock's content is for (keeper/demand.c reads it, too). What is new goes in any case.
+ */
+static bool
+is_asked_anew(const struct run *r)
+{
+	time_t now = time(NULL), last = queue_asked(&r->queue);
+
+	if (last <= now && now - last < LIMIT_ETRN_PAUSE)
+		return false;
+	queue_set_asked(&r->queue, now);
+	return true;
+}
+
+/* False: not now, *done says why. */
+static bool
+is_to_run(struct run *r, const char *how, enum control_done *done)
+{
+	*done = DONE_RUN;
+	if (!run_configure(r)) {
+		*done = DONE_ERROR;
+		return false;
+	}
+	r->held = r->next.kind == NEXT_HOLD;
+	if (r->held && how[0] == '\0') {
+		*done = DONE_HELD;
+		run_put_off(r);
+		return false;
+	}
+	if (r->held)
+		r->next.kind = r->next.host[0] != '\0' ? NEXT_SMTP : NEXT_MX;
+	r->now = strcmp(how, CONTROL_NOW) == 0 ||
+	         (strcmp(how, CONTROL_ASKED) == 0 && is_asked_anew(r));
+	return true;
+}
+
 static enum control_done
 run_domain(struct run *r, const char *name, const char *how)
 {
-	enum control_done done = DONE_RUN;
+	enum control_done done;
 
-	r->now = strcmp(how, CONTROL_NOW) == 0;
 	r->routed = false;
+	r->sent = r->failed = r->left = 0;
 	memset(r->no_hop, 0, sizeof r->no_hop);
 	switch (queue_open(&r->queue, name)) {
 	case QUEUE_OPEN:
@@ -285,18 +323,27 @@ run_domain(struct run *r, const char *name, const char *how)
 		return DONE_ERROR;
 	}
 	(void)queue_domain(r->domain, name); /* queue_open() has asked */
-	if (!run_configure(r))
-		done = DONE_ERROR;
-	else if (r->next.kind == NEXT_HOLD && how[0] == '\0')
-		done = DONE_HELD;
-	else if (r->next.kind == NEXT_HOLD)
-		r->next.kind = NEXT_MX;
-	if (done == DONE_RUN)
+	if (is_to_run(r, how, &done))
 		passes(r);
-	else if (done == DONE_HELD)
-		run_put_off(r);
 	queue_close(&r->queue);
 	return done;
+}
+
+/* What became of a request: its id is that of the keeper's line. */
+static void
+log_asked(const struct run *r, const char *id, const char *name, enum control_done done)
+{
+	struct log_line l;
+
+	log_start(&l, "flush");
+	log_field(&l, "id", id);
+	log_field(&l, "domain", name);
+	log_field(&l, "result", done == DONE_RUN ? "done" : done == DONE_BUSY ? "busy" :
+	                        done == DONE_NONE ? "none" : "failed");
+	log_number(&l, "sent", r->sent);
+	log_number(&l, "failed", r->failed);
+	log_number(&l, "left", r->left);
+	log_send(&l, LOG_LEVEL_INFO);
 }
 
 /* -- the process ------------------------------------------------------------------------------------------ */
@@ -399,15 +446,19 @@ runner_work(const struct runner_setup *setup)
 	if (!read_login(&r) || !prepare(&r) || !confine(setup))
 		return 111;
 	while (!must_stop && packet_recv(setup->control, &p) == 1) {
-		char name[LIMIT_NAME + 1];
-		bool good = p.letter == CONTROL_RUN && p.n == 2 && p.fd[0] == -1 &&
-		            text_copy(name, sizeof name, p.field[0]);
+		char name[LIMIT_NAME + 1], how[8], id[LIMIT_ID + 1];
+		bool good = p.letter == CONTROL_RUN && p.n == 3 && p.fd[0] == -1 &&
+		            text_copy(name, sizeof name, p.field[0]) &&
+		            text_copy(how, sizeof how, p.field[1]) &&
+		            text_copy(id, sizeof id, p.field[2]);
 		enum control_done done;
 
 		packet_close_fds(&p);
 		if (!good)
 			return 111;
-		done = run_domain(&r, name, p.field[1]);
+		done = run_domain(&r, name, how);
+		if (id[0] != '\0')
+			log_asked(&r, id, name, done);
 		packet_start(&p, CONTROL_DONE);
 		packet_addc(&p, (char)done);
 		if (packet_send(setup->control, &p, -1) == -1)

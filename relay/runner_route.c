@@ -111,7 +111,8 @@ run_route(struct run *r)
 	}
 	r->route.n = 0;
 	log_no_route(r);
-	if (result == ROUTE_PERMANENT && r->next.kind == NEXT_MX)
+	/* Mail on hold is often held by its only MX: for the time being, that is no route. */
+	if (result == ROUTE_PERMANENT && r->next.kind == NEXT_MX && !r->held)
 		return give_up(r, '5', r->route.code, r->route.text);
 	schedule_failed(&r->schedule, DNS_NAME, setup->conf, now, r->route.code, r->route.text);
 	return give_up(r, '4', r->route.code, r->route.text);

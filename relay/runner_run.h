@@ -83,12 +83,15 @@ struct run {
 	struct next next;
 	enum next_tls tls;
 	bool is_relay;      /* the configured one: with its login */
+	bool held;          /* deliver = hold: it waits for its owner, however long */
 	bool now;           /* whatever is due or not */
 	bool routed;
 	bool strict;        /* this pass is for messages with REQUIRETLS */
 	bool strict_met;    /* there are such */
 	struct no_hop no_hop[2];
 	unsigned barren;
+	uint64_t sent, failed; /* recipients, in this run */
+	uint64_t left;      /* that still wait, as the last pass saw it */
 	time_t due;         /* earliest time of a recipient; 0 = none */
 	time_t age_due;     /* the same of a report of delay and of giving up */
 	unsigned n_slots;

@@ -72,6 +72,7 @@ settle_known(struct run *r, struct work *w, unsigned i)
 		return;
 	to->state = ENVELOPE_DONE;
 	to->attempts++;
+	r->sent++;
 	/* In the file before anything else is done; on disk with the message's end. */
 	w->dirty = true;
 	if (envelope_put_mark(w->m.envelope_fd, to) == -1)
@@ -102,6 +103,7 @@ note_due(struct run *r, const struct envelope *e)
 
 		if (to->state != ENVELOPE_TODO && to->state != ENVELOPE_DELIVERED)
 			continue;
+		r->left++;
 		earliest(&r->due, to->next > 0 ? to->next : 1);
 		if (to->next > now)
 			continue; /* next comes before these (defer()) */
@@ -118,6 +120,17 @@ is_older(const struct envelope *e, uint64_t seconds)
 	return time(NULL) - e->arrived >= (time_t)seconds;
 }
 
+/*
+ * Mail on hold is as old as its owner pleases: what counts is that a server has been
+ * reached, and has said "later".
+ */
+static bool
+is_too_old(const struct run *r, const struct work *w, unsigned i)
+{
+	return is_older(&w->m.e, r->setup->conf->expire) &&
+	       (!r->held || w->outcomes[i].remote);
+}
+
 /* -- one recipient --------------------------------------------------------------------------------- */
 
 /* Not taken now: when again, or never. */
@@ -130,7 +143,7 @@ defer(const struct run *r, struct work *w, unsigned i, bool tried)
 	struct outcome *o = &w->outcomes[i];
 	time_t now = time(NULL);
 
-	if (is_older(&w->m.e, c->expire)) {
+	if (is_too_old(r, w, i)) {
 		o->class = '5';
 		o->expired = true;
 		(void)text_copy(o->code, sizeof o->code, "5.4.7");
@@ -202,6 +215,7 @@ settle_failed(struct run *r, struct work *w)
 
 		to->state = ENVELOPE_FAILED;
 		to->attempts++;
+		r->failed++;
 		mark(w, failed.at[k]);
 		log_outcome(r, w, failed.at[k], "bounced");
 	}
@@ -219,7 +233,8 @@ settle_delayed(struct run *r, struct work *w)
 		const struct envelope_to *to = &w->m.e.to[i];
 
 		if (to->state == ENVELOPE_TODO && w->outcomes[i].class == '4' &&
-		    !to->delay_told && wants(to, NOTIFY_DELAY))
+		    !to->delay_told && wants(to, NOTIFY_DELAY) &&
+		    (!r->held || w->outcomes[i].remote))
 			late.at[late.n++] = (unsigned short)i;
 	}
 	if (late.n == 0 || tell_sender(r, w, REPORT_DELAYED, late.at, late.n) == TELL_LATER)

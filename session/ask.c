@@ -258,6 +258,21 @@ ask_cancel(struct ask *k)
 	tell(k);
 }
 
+enum answer
+ask_flush(struct ask *k, enum ask_kind kind, const char *name, uint64_t *count)
+{
+	enum answer answer;
+
+	packet_start(&k->packet, VERB_FLUSH);
+	packet_addc(&k->packet, (char)kind);
+	packet_add(&k->packet, name);
+	answer = ask(k);
+	if (answer == ANSWER_YES &&
+	    (k->packet.n != 1 || !parse_u64(k->packet.field[0], UINT64_MAX, count)))
+		return unclear(k);
+	return answer;
+}
+
 void
 ask_log(struct ask *k, enum event e)
 {

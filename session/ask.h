@@ -81,6 +81,9 @@ enum answer ask_auth(struct ask *k, const char *mechanism, const char *response)
 enum answer ask_response(struct ask *k, const char *response);
 void ask_cancel(struct ask *k);
 
+/* ETRN. On ANSWER_YES *count is how many messages wait. */
+enum answer ask_flush(struct ask *k, enum ask_kind kind, const char *name, uint64_t *count);
+
 void ask_log(struct ask *k, enum event e);
 
 #endif

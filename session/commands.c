@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "session/body.h"
+#include "session/demand.h"
 #include "session/path.h"
 #include "session/probe.h"
 #include "session/sasl.h"
@@ -75,6 +76,11 @@ static const struct command commands[] = {
 	  "STARTTLS: speak TLS from here on" },
 	{ "AUTH", sasl_do_auth, ARG,     HELLO,             LOGIN | MAIL, 0,
 	  "AUTH mechanism [initial-response]: show who you are; EHLO lists mechanisms" },
+	{ "ETRN", demand_do_etrn, ARG,   HELLO | LOGIN,     MAIL,   SMTP_ONLY,
+	  "ETRN example.org: have its waiting mail sent now; @example.org: and that of the "
+	  "domains below, #name: of a queue" },
+	{ "QSND", demand_do_etrn, ARG,   HELLO | LOGIN,     MAIL,   SMTP_ONLY,
+	  "QSND example.org: the same as ETRN" },
 	{ "QUIT", do_quit,      NO_ARG,  0,                 0,      0,
 	  "QUIT: say goodbye" },
 	{ "XCLIENT", xclient_do, ARG,    0,                 MAIL,   PROXY_ONLY,
@@ -97,7 +103,7 @@ static const struct {
 	{ RCPT, &reply_need_recipient, NULL },
 	{ CHUNKS, NULL, &reply_in_chunks },
 	{ TLS, NULL, &reply_secured },
-	{ LOGIN, NULL, &reply_known },
+	{ LOGIN, &reply_need_auth, &reply_known },
 };
 
 static bool
@@ -242,6 +248,7 @@ static const struct keyword {
 	{ "DSN", NULL, NULL },                 /* RFC 3461 */
 	{ "STARTTLS", NULL, may_start_tls },   /* RFC 3207 */
 	{ "AUTH", sasl_add_mechanisms, sasl_is_offered }, /* RFC 4954 */
+	{ "ETRN", NULL, demand_is_offered },   /* RFC 1985 */
 	{ "VRFY", NULL, NULL },                /* RFC 5321 3.5 */
 	{ "EXPN", NULL, is_vrfy_on },
 	{ "XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT", NULL, xclient_is_allowed },

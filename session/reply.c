@@ -79,6 +79,16 @@ const struct reply reply_auth_clear = { 538, "5.7.11", "not without TLS, send ST
 const struct reply reply_need_tls = { 530, "5.7.0", "send STARTTLS first" };
 const struct reply reply_not_yours = { 553, "5.7.1", "the sender is no address of yours" };
 
+const struct reply reply_etrn_started = { 250, "2.0.0", "sending is started" };
+const struct reply reply_etrn_none = { 251, "2.0.0", "no messages are waiting" };
+const struct reply reply_etrn_under_way = { 252, "2.0.0",
+	"pending messages are being sent already" };
+const struct reply reply_etrn_count = { 253, "2.0.0", "" };
+const struct reply reply_etrn_failed = { 458, "4.3.0", "cannot send now, try again later" };
+const struct reply reply_etrn_denied = { 459, "4.7.1", "not for you to ask for" };
+const struct reply reply_bad_etrn = { 501, "5.5.4",
+	"expected ETRN domain, ETRN @domain or ETRN #queue" };
+
 const struct reply reply_no_user = { 550, "5.1.1", "no such mailbox" };
 const struct reply reply_no_domain = { 550, "5.1.2", "no such domain" };
 const struct reply reply_need_auth = { 530, "5.7.0", "authentication required" };

@@ -41,6 +41,10 @@ extern const struct reply reply_challenge, reply_authenticated, reply_auth_later
 	reply_auth_syntax, reply_no_mechanism, reply_auth_failed, reply_auth_clear,
 	reply_not_yours;
 
+/* ETRN, RFC 1985 5.3. */
+extern const struct reply reply_etrn_started, reply_etrn_none, reply_etrn_under_way,
+	reply_etrn_count, reply_etrn_failed, reply_etrn_denied, reply_bad_etrn;
+
 /* The reply to an answer of the keeper that is not ANSWER_YES. */
 const struct reply *reply_for(enum answer a);
 

@@ -24,6 +24,7 @@ struct session_setup {
 	uint64_t size;          /* largest message: conf->size, or DATABYTES */
 	struct ip client;       /* of the socket: a proxy? one that may say XCLIENT? */
 	enum service service;
+	bool demand;            /* a domain has somebody who may ask for its mail: ETRN */
 	bool may_secure;        /* STARTTLS can be offered: a certificate, and a socket */
 	bool wipe;              /* this process will serve another client */
 };

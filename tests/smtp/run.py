@@ -41,6 +41,8 @@ host mx.test, domain here.test, mailboxes alice and bob. A line is one of
                                hold its envelope. `text` behind it: the message itself
     none USER[@DOMAIN]         no message, or no further one, in new/, nothing in tmp/
     log TEXT                   a line of the log holds TEXT
+    flush WORD                 the next word that flush has been told, with placeholders
+    flush nothing              it has been told nothing, or nothing more
     exit N                     smtpd's exit code (0 where not said)
 
 and before a connection
@@ -56,6 +58,10 @@ and before a connection
     once                           who started smtpd makes no difference here
     without HELPER                 tls or auth is not installed
     stale HELPER                   its socket is there, and nobody listens
+    waiting DOMAIN N [run|asked|SECONDS|closed]
+                                   N messages for it in the queue; a run is under way, or
+                                   its owner asked for it just now, or SECONDS ago; or
+                                   nobody may read it
     forward NAME[@DOMAIN] ADDR...  writes its forward file; quotes as in sh
     fill NAME[@DOMAIN] OCTETS      puts an older message into its cur/
     service NAME                   -s NAME
@@ -101,6 +107,7 @@ MADE = {
     "reply_chunk_ok": r"250 2\.0\.0 \d+ octets$",
     "reply_ok": r"250 2\.0\.0 ok$",
     "reply_stored": r"250 2\.0\.0 ok \{id\}$",
+    "reply_etrn_count": r"253 2\.0\.0 OK, \d+ pending messages? started$",
     "reply_verified": r"250[ -]2\.1\.5 .*<.*@.*>$",
 }
 PLACEHOLDERS = {
@@ -112,10 +119,10 @@ PLACEHOLDERS = {
     "{text}": rb"[^\r\n]*",
 }
 SETUP = {"conf", "domain", "user", "forward", "fill", "service", "env", "client",
-         "certificate", "holder", "without", "stale", "once"}
+         "certificate", "holder", "without", "stale", "once", "waiting"}
 TEXTS = ("mail", "queued", "text")     # words that `|` lines may follow
 TALK = {"S", "C", "tls", "scram", "cram", "digest", "close", "eof", "connect", "drop", "pause", "silence", "mail", "links",
-        "queued", "text", "none", "log", "exit"}
+        "queued", "text", "none", "log", "exit", "flush"}
 REPEAT = re.compile(r"\\\*(\d+)\(((?:[^()\\]|\\.)*)\)")
 BASE64 = re.compile(r"\{b64 ([^}]*)\}")
 ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.?)")
@@ -302,12 +309,29 @@ class Player:
 
     def do_stale(self, argument):
         path = os.path.join(self.tree.dir, argument + ".socket")
+        if argument == "flush":
+            self.tree.flush.close()
+            return
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
             sock.bind(path)
         self.tree.set_conf("sockets", argument, path)
 
     def do_once(self, _):
         pass
+
+    def do_waiting(self, argument):
+        domain, number, *how = argument.split()
+        self.queued.add(os.path.join("spool", domain))
+        for path in self.tree.add_waiting(domain, int(number), *how):
+            self.queued.add(os.path.relpath(path, self.tree.state))
+
+    def do_flush(self, argument):
+        word = self.tree.flush_word(0.2 if argument == "nothing" else trees.DEADLINE)
+        if argument == "nothing":
+            if word is not None:
+                raise Failure("flush was told %r" % word)
+        elif word is None or not pattern(argument).fullmatch(word):
+            raise Failure("flush was told %r" % word)
 
     def do_without(self, argument):
         self.without += (argument,)

@@ -5,6 +5,7 @@ the programs), SMTPD (another program with smtpd's interface), WRAP (words put
 before the command, such as valgrind), SLOW (factor for every deadline).
 """
 import atexit
+import fcntl
 import os
 import re
 import select
@@ -216,6 +217,33 @@ class Tree:
             f.write(b"Subject: old\n\n")
             f.truncate(octets)
         self._own(file)
+
+    def add_waiting(self, domain, number, how=""):
+        """A queue of so many messages, which nobody reads; the paths in it."""
+        path = os.path.join(self.state, "spool", domain)
+        names = ["%08x%05x.1.1.%s" % (1795346553 + n // 1000, n % 1000, end)
+                 for n in range(number) for end in "em"] + ["lock"] * (how not in ("", "closed"))
+        os.mkdir(path, 0o700)
+        for name in names:
+            with open(os.path.join(path, name), "w") as f:
+                if name == "lock" and how != "run":
+                    f.write("%d\n" % (time.time() - int(how.replace("asked", "0"))))
+            self._own(f.name)
+        self._own(path)
+        if how == "run":
+            self.lock = open(os.path.join(path, "lock"))
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
+        if how == "closed":
+            os.chmod(path, 0)
+        return [os.path.join(path, name) for name in names]
+
+    def flush_word(self, seconds):
+        """What flush is told next, or None."""
+        self.flush.settimeout(seconds)
+        try:
+            return self.flush.recv(8192)
+        except TimeoutError:
+            return None
 
     def messages(self, user):
         """Paths of the messages in new/, oldest first."""

@@ -25,6 +25,8 @@ static const struct {
 	{ P("T"), 0, 0 },
 	{ P("R\0"), 0, 0 },
 	{ P("C"), 0, 0 },
+	/* Nobody has logged in. */
+	{ P("f-\0here.test\0"), 0, 0 },
 	{ P("z"), 0, 0 },
 };
 

@@ -391,7 +391,24 @@ static const struct {
 	{ "deliver = hold\ntls = verify\n", 0, 0, "", 0, 0, "" },
 	{ "deliver = held\n", -1, 0, "", 0, 0,
 	  "domains/x.conf:1: bad value for 'deliver', expected maildir, mx, hold, "
-	  "smtp:[host]:port, lmtp:[host]:port or lmtp:/path\n" },
+	  "hold:[host]:port, smtp:[host]:port, lmtp:[host]:port or lmtp:/path\n" },
+	{ "deliver = hold:[::1]:2525\netrn = a@b.c, isp\netrn = d\nqueue = night x-1\n", 0, 0, "",
+	  0, 0, "" },
+	{ "deliver = hold:\n", -1, 0, "", 0, 0,
+	  "domains/x.conf:1: bad value for 'deliver', expected maildir, mx, hold, "
+	  "hold:[host]:port, smtp:[host]:port, lmtp:[host]:port or lmtp:/path\n" },
+	{ "deliver = hold\netrn =\n", -1, 0, "", 0, 0, "domains/x.conf:2: bad value for 'etrn', "
+	  "expected up to 16 logins such as isp@example.org\n" },
+	{ "deliver = hold\netrn = a b c d e f g h i j k l m n o p q\n", -1, 0, "", 0, 0,
+	  "domains/x.conf:2: bad value for 'etrn', "
+	  "expected up to 16 logins such as isp@example.org\n" },
+	{ "etrn = a\n", -1, 0, "", 0, 0, "domains/x.conf: no use for 'etrn', "
+	  "expected deliver = hold, or another way of sending\n" },
+	{ "deliver = hold\nqueue = a\n", -1, 0, "", 0, 0, "domains/x.conf: no use for 'queue', "
+	  "expected etrn = LOGIN beside it\n" },
+	{ "deliver = hold\netrn = a\nqueue = Night\n", -1, 0, "", 0, 0,
+	  "domains/x.conf:3: bad value for 'queue', "
+	  "expected up to 8 names of a-z 0-9 . _ -, each of 32 octets at most\n" },
 	{ "size = 1\n", -1, 1, "", 0, 0, "domains/x.conf:1: bad value for 'size', "
 	  "expected octets, 64K or more, such as 25M\n" },
 	{ "catchall =\n", -1, 0, "", 0, 0, "domains/x.conf:1: bad value for 'catchall', "
