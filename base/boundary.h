@@ -13,6 +13,9 @@ enum verb {
 	VERB_BODY = 'd',      /* -: wants the message file */
 	VERB_COMMIT = 'c',    /* -: the file is written and closed */
 	VERB_ABORT = 'a',     /* -: forget the transaction; not answered */
+	VERB_TRANSID = 'k',   /* TRANSID of the message begun, RFC 1845 */
+	VERB_NOTE = 'o',      /* octets written, canonical octets so far; not answered */
+	VERB_PARK = 'P',      /* -: as abort, but what can be resumed stays; not answered */
 	VERB_VERIFY = 'v',    /* local domain */
 	VERB_EXPAND = 'x',    /* local domain */
 	VERB_PEER = 'p',      /* address: from a PROXY header; once, before all else */
@@ -48,9 +51,13 @@ enum ask_kind { ASK_DOMAIN = '-', ASK_BELOW = '@', ASK_QUEUE = '#' };
  * ANSWER_YES of VERB_SECURE has the descriptor, and two fields, "yes" or "": there is
  * a client's certificate, and a channel to bind to; of VERB_AUTH nothing; of VERB_FLUSH
  * how many messages wait.
+ * ANSWER_RESUME answers VERB_TRANSID: octets of the message that are here, recipients,
+ * the smallest size limit, and "whole" or ""; ANSWER_MORE before it has the first
+ * LIMIT_LOOP recipients.
  */
 enum answer {
 	ANSWER_YES = '+',
+	ANSWER_RESUME = 'R',       /* TRANSID is known; see above */
 	ANSWER_MORE = '>',
 	ANSWER_OUTCOMES = 'o',
 	ANSWER_NO_USER = 'u',      /* no such mailbox */
@@ -75,6 +82,10 @@ enum answer {
 	ANSWER_NONE_WAIT = '0',    /* no message there */
 	ANSWER_STARTED = 'g',      /* sending begins; how much waits is not known */
 	ANSWER_UNDER_WAY = 'w',    /* it is being sent, or was a moment ago */
+	ANSWER_BUSY = 'b',         /* another connection is ending this transaction */
+	ANSWER_TAKEN = 'T',        /* another connection has resumed it */
+	ANSWER_FIXED = 'x',        /* resumed: its recipients are what they were */
+	ANSWER_COMPLETE = 'D',     /* resumed: nothing was to follow, but something did */
 	ANSWER_ERROR = 'e',        /* something of ours failed; logged */
 };
 

@@ -104,6 +104,20 @@ parse_sender_check_key(const struct ini_key *k, const struct ini_value *v)
 	return false;
 }
 
+static bool
+parse_checkpoint_key(const struct ini_key *k, const struct ini_value *v)
+{
+	static const char *const words[] = { "no", "login", "all" };
+	enum checkpoint *out = (void *)(v->base + k->offset);
+
+	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(v->text, words[i]) == 0) {
+			*out = (enum checkpoint)i;
+			return true;
+		}
+	return false;
+}
+
 /* -- certificates: counted for all, their paths kept for who asks (struct conf_tls) -- */
 
 enum { CERT, KEY };
@@ -234,6 +248,7 @@ static const struct ini_key global_keys[] = {
 	{ "", "size", ini_octets, AT(size), 65536, LIMIT_MESSAGE,
 	  "octets, 64K or more, such as 25M" },
 	{ "", "vrfy", ini_bool, AT(vrfy), 0, 0, "yes or no" },
+	{ "", "checkpoint", parse_checkpoint_key, AT(checkpoint), 0, 0, "login, all or no" },
 	{ "", "greeting-delay", ini_seconds, AT(greeting_delay), 0, 60,
 	  "0 to 60 seconds" },
 	{ "", "tls-cert", parse_paths_key, 0, CERT, 0, PATHS },
@@ -391,6 +406,7 @@ set_defaults(struct conf *c)
 	c->dns_timeout = LIMIT_DNS;
 	c->mechanisms = MECHANISMS_DEFAULT;
 	c->srs = true;
+	c->checkpoint = CHECKPOINT_LOGIN;
 	c->sender_check = SENDER_CHECK_SUBMISSION;
 	c->relay.kind = NEXT_MX;
 	c->delay_report = (uint64_t)4 * 3600;

@@ -26,6 +26,9 @@
 /* Must MAIL FROM be an address of the login? */
 enum sender_check { SENDER_CHECK_NO, SENDER_CHECK_SUBMISSION, SENDER_CHECK_YES };
 
+/* To whom CHECKPOINT is offered (RFC 1845): what it keeps takes room. */
+enum checkpoint { CHECKPOINT_NO, CHECKPOINT_LOGIN, CHECKPOINT_ALL };
+
 /* The files of one TLS identity: a certificate chain each, PEM, and its key. */
 struct conf_identity {
 	char name[LIMIT_DOMAIN + 1]; /* of SNI (RFC 6066 3); "" = the default one */
@@ -53,6 +56,7 @@ struct conf {
 	uint64_t size;                  /* largest message, octets with CRLF (RFC 1870) */
 	uint64_t session_reuse;         /* connections per session process, 1 = fresh */
 	bool vrfy;                      /* VRFY and EXPN tell what they know */
+	enum checkpoint checkpoint;
 	uint64_t greeting_delay;        /* seconds to wait for early talkers */
 	bool tls;                       /* there are certificates: STARTTLS is offered */
 	struct conf_tls *tls_files;     /* only while a file is being read */

@@ -24,6 +24,8 @@
 /* RFC 3461 4.2, 4.4: ORCPT and ENVID, decoded. */
 #define LIMIT_ORCPT 500
 #define LIMIT_ENVID 100
+/* RFC 1845 2: TRANSID, its brackets counted. */
+#define LIMIT_TRANSID 80
 /* RFC 5321 4.5.3.1.8 asks for at least 100 recipients; the hard cap of a config. */
 #define LIMIT_RECIPIENTS 1000
 /* Mailboxes that one message may be linked into, aliases expanded. */
@@ -159,6 +161,25 @@
 #define LIMIT_TLS_STALL 300
 /* Seconds after which a file in STATE/tmp is nobody's any more. */
 #define LIMIT_TMP_AGE (36 * 3600)
+/*
+ * STATE/partial (CHECKPOINT). Seconds that an interrupted transaction is kept: RFC 1845 asks
+ * for 48 h, the third day is for who was away over a weekend.
+ */
+#define LIMIT_PARTIAL_AGE (72 * 3600)
+/* Messages that wait there for their rest, of one login or address and of all; octets. */
+#define LIMIT_PARTIAL_OWN 20
+#define LIMIT_PARTIAL_ALL 1000
+#define LIMIT_PARTIAL_OWN_OCTETS ((uint64_t)2 * 1024 * 1024 * 1024)
+#define LIMIT_PARTIAL_ALL_OCTETS ((uint64_t)16 * 1024 * 1024 * 1024)
+/* The same with those that are remembered only, in case their last reply was lost. */
+#define LIMIT_PARTIAL_OWN_FILES 500
+#define LIMIT_PARTIAL_ALL_FILES 20000
+/* After so many octets the message so far is synced: what a loss of power can cost. */
+#define LIMIT_PARTIAL_STEP ((uint64_t)1024 * 1024)
+/* Milliseconds that a client waits while another connection commits the same transaction. */
+#define LIMIT_PARTIAL_LOCK 10000
+/* Milliseconds for the session of a broken connection to let go of its file. */
+#define LIMIT_PARTIAL_WRITER 300
 /* A maildirsize file longer than this is written anew (Maildir++). */
 #define LIMIT_MAILDIRSIZE 5120
 /* A reply line of a next hop; RFC 5321 4.5.3.1.5 has 512, some say more. */

@@ -107,6 +107,9 @@ link_into_mailbox(struct delivery *d, const struct destination *to, const char *
 	*new = maildir_open_new(d->state, to->path);
 	if (*new == -1)
 		return failed("open Maildir", to->path);
+	/* A commit that was cut off has linked it; a sync of new/ is all that may be due. */
+	if (d->again && maildir_has(d->state, to->path, name))
+		return ANSWER_YES;
 	if (message_link(d->message, *new, name) == -1) {
 		enum answer a = failed("link message", to->path);
 
@@ -124,7 +127,8 @@ link_into(struct delivery *d, unsigned i, const char *name, int *new)
 	if (!to->queue)
 		return link_into_mailbox(d, to, name, new);
 	if (!dispatch_fill(d, i) ||
-	    queue_put(d->state, d->tmp, to->path, d->message, d->envelope, new) == -1)
+	    queue_put(d->state, d->tmp, to->path, d->message, d->envelope, d->again,
+	              new) == -1)
 		return failed("queue message", to->path);
 	return ANSWER_YES;
 }
@@ -233,6 +237,20 @@ link_all(struct delivery *d, const char *name)
 		take_back(d, name, i, why);
 }
 
+static void
+name_message(const struct delivery *d, char name[LIMIT_NAME + 1])
+{
+	struct text t;
+
+	if (d->name == NULL) {
+		maildir_name(name, d->host, d->size);
+		return;
+	}
+	text_init(&t, name, LIMIT_NAME + 1);
+	text_add(&t, d->name);
+	maildir_add_size(&t, d->size);
+}
+
 void
 deliver(struct delivery *d)
 {
@@ -247,9 +265,10 @@ deliver(struct delivery *d)
 		refuse_all(t, failed("sync message", ""));
 		return;
 	}
-	maildir_name(name, d->host, d->size);
+	name_message(d, name);
 	link_all(d, name);
-	for (unsigned i = 0; i < t->n_destinations; i++)
+	/* With again who counted before is not known; a mailbox that seems full is counted anew. */
+	for (unsigned i = 0; i < t->n_destinations && !d->again; i++)
 		if (t->destinations[i].outcome == ANSWER_YES && !t->destinations[i].queue)
 			quota_add(d->state, t->destinations[i].path,
 			          &t->destinations[i].domain, d->size);

@@ -23,6 +23,8 @@ struct delivery {
 	struct targets *targets;  /* each destination's outcome is set */
 	const struct recipient *recipients;
 	unsigned n_recipients;
+	const char *name;         /* of the message in Maildirs but for its size; NULL: a new one */
+	bool again;               /* it may have been delivered under that name before */
 	bool each_alone;          /* LMTP: one recipient may fail without the others */
 };
 

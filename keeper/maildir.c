@@ -4,8 +4,10 @@
  */
 #include "keeper/maildir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -68,6 +70,13 @@ maildir_open_new(int state, const char *path)
 }
 
 void
+maildir_add_size(struct text *t, uint64_t size)
+{
+	text_add(t, ",S=");
+	text_addu(t, size);
+}
+
+void
 maildir_name(char out[LIMIT_NAME + 1], const char *host, uint64_t size)
 {
 	struct timespec now;
@@ -89,6 +98,40 @@ maildir_name(char out[LIMIT_NAME + 1], const char *host, uint64_t size)
 	/* A host name of 150 octets tells hosts apart as well as a longer one. */
 	for (unsigned i = 0; i < 150 && host[i] != '\0'; i++)
 		text_addc(&t, host[i]);
-	text_add(&t, ",S=");
-	text_addu(&t, size);
+	maildir_add_size(&t, size);
+}
+
+static bool
+has_in_cur(int state, const char *path, const char *name)
+{
+	int fd = mailbox_open(state, path, "/Maildir/cur", O_RDONLY | O_DIRECTORY);
+	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	size_t len = strlen(name);
+	const struct dirent *e;
+	bool found = false;
+
+	if (d == NULL) {
+		if (fd != -1)
+			(void)close(fd); /* only read */
+		return false;
+	}
+	while (!found && (e = readdir(d)) != NULL)
+		found = strncmp(e->d_name, name, len) == 0 &&
+		        (e->d_name[len] == '\0' || e->d_name[len] == ':');
+	(void)closedir(d);
+	return found;
+}
+
+bool
+maildir_has(int state, const char *path, const char *name)
+{
+	int new = mailbox_open(state, path, "/Maildir/new", O_RDONLY | O_DIRECTORY);
+	struct stat st;
+	bool found;
+
+	if (new == -1)
+		return false;
+	found = fstatat(new, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	(void)close(new); /* only read */
+	return found || has_in_cur(state, path, name);
 }

@@ -2,6 +2,7 @@
 #ifndef KEEPER_MAILDIR_H
 #define KEEPER_MAILDIR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/limits.h"
@@ -17,5 +18,14 @@ int maildir_open_new(int state, const char *path);
  * A name that no other delivery on this host has: SEC.M<usec>P<pid>R<random>.HOST,S=n.
  */
 void maildir_name(char out[LIMIT_NAME + 1], const char *host, uint64_t size);
+
+/* Its last part: ",S=n". */
+void maildir_add_size(struct text *t, uint64_t size);
+
+/*
+ * Is a message of that name in new/ or cur/, where a reader may have moved it and put its
+ * flags behind ":"? False for a mailbox without them.
+ */
+bool maildir_has(int state, const char *path, const char *name);
 
 #endif

@@ -107,6 +107,19 @@ message_reopen(struct message *m, int dir, const char *name)
 }
 
 int
+message_open_sealed(struct message *m, int dir, const char *name)
+{
+	message_init(m);
+	if (!text_copy(m->name, sizeof m->name, name)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	m->read_fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	m->dir = dir;
+	return m->read_fd == -1 ? -1 : 0;
+}
+
+int
 message_seal(struct message *m, uint64_t *size)
 {
 	struct stat st;
@@ -142,13 +155,19 @@ message_link(const struct message *m, int dir, const char *name)
 }
 
 void
-message_discard(struct message *m)
+message_leave(struct message *m)
 {
 	if (m->fd != -1)
-		(void)close(m->fd); /* nobody will read what it held */
+		(void)close(m->fd); /* who needs it on disk has synced it */
 	if (m->read_fd != -1)
 		(void)close(m->read_fd);
+	message_init(m);
+}
+
+void
+message_discard(struct message *m)
+{
 	if (m->name[0] != '\0' && m->read_fd != -1)
 		(void)unlinkat(m->dir, m->name, 0); /* a leftover is tidied up later */
-	message_init(m);
+	message_leave(m);
 }

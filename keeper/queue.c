@@ -55,13 +55,14 @@ open_domain(int state, const char *path)
 
 /* Links the message; ENOENT: flush has just removed the directory. */
 static int
-link_message(int state, const char *path, const struct message *m, const char *name)
+link_message(int state, const char *path, const struct message *m, const char *name,
+             bool again)
 {
 	for (int i = 0; i < TRIES; i++) {
 		int dir = open_domain(state, path);
 		int err;
 
-		if (dir != -1 && message_link(m, dir, name) == 0)
+		if (dir != -1 && (message_link(m, dir, name) == 0 || (again && errno == EEXIST)))
 			return dir;
 		err = errno;
 		if (dir != -1)
@@ -90,16 +91,16 @@ put_envelope(int tmp, int dir, const char *name, const struct envelope *e)
 
 int
 queue_put(int state, int tmp, const char *path, const struct message *m,
-          const struct envelope *e, int *dir)
+          const struct envelope *e, bool again, int *dir)
 {
 	struct entry n;
 	int err;
 
 	name_entry(&n, e->id);
-	*dir = link_message(state, path, m, n.message);
+	*dir = link_message(state, path, m, n.message, again);
 	if (*dir == -1)
 		return -1;
-	if (put_envelope(tmp, *dir, n.envelope, e) == 0)
+	if (put_envelope(tmp, *dir, n.envelope, e) == 0 || (again && errno == EEXIST))
 		return 0;
 	err = errno;
 	(void)unlinkat(*dir, n.message, 0); /* a leftover is flush's to remove */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/xtext.h"
+#include "keeper/resume.h"
 
 /* Sends k->out. Where that fails the session is ended, lest it wait for ever. */
 bool
@@ -30,8 +31,8 @@ request_say(struct keeper *k, enum answer a)
 	return request_reply(k, -1);
 }
 
-static void
-say_address(void *context, const struct address *a)
+void
+request_say_address(void *context, const struct address *a)
 {
 	struct keeper *k = context;
 	char text[LIMIT_ADDRESS + 1];
@@ -44,8 +45,8 @@ say_address(void *context, const struct address *a)
 	(void)request_reply(k, -1);
 }
 
-static void
-end_transaction(struct keeper *k)
+void
+request_end_transaction(struct keeper *k)
 {
 	transaction_end(&k->transaction);
 	k->notify = 0;
@@ -144,7 +145,10 @@ do_recipient(struct keeper *k)
 
 	if (!take_address(k, 0, &to) || to.local[0] == '\0')
 		return false;
-	a = transaction_add(&k->transaction, &to, k->notify, k->orcpt);
+	if (!k->transaction.partial.resumed)
+		a = transaction_add(&k->transaction, &to, k->notify, k->orcpt);
+	else
+		a = resume_is_recipient(&k->transaction, &to) ? ANSWER_YES : ANSWER_FIXED;
 	k->notify = 0;
 	k->orcpt[0] = '\0';
 	if (a != ANSWER_YES)
@@ -203,14 +207,15 @@ do_commit(struct keeper *k)
 		packet_add(&k->out, k->transaction.id);
 		packet_add(&k->out, outcomes);
 	}
-	end_transaction(k);
+	request_end_transaction(k);
 	return request_reply(k, -1);
 }
 
 static bool
 do_abort(struct keeper *k)
 {
-	end_transaction(k);
+	resume_discard(&k->transaction);
+	request_end_transaction(k);
 	return true;
 }
 
@@ -238,7 +243,7 @@ do_verify(struct keeper *k)
 	/* A full mailbox is one all the same. */
 	if (answer != ANSWER_YES && answer != ANSWER_FULL)
 		return request_say(k, answer);
-	say_address(k, &a);
+	request_say_address(k, &a);
 	return request_say(k, ANSWER_YES);
 }
 
@@ -249,7 +254,7 @@ do_expand(struct keeper *k)
 
 	if (!may_tell(k, &a))
 		return false;
-	return request_say(k, resolve_expand(&k->resolver, &a, say_address, k));
+	return request_say(k, resolve_expand(&k->resolver, &a, request_say_address, k));
 }
 
 static bool
@@ -303,6 +308,9 @@ static const struct request {
 	{ VERB_NOTIFY,     2,      do_notify,          BEGUN,                    BODY },
 	{ VERB_BODY,       0,      do_body,            BEGUN | RECIPIENT,        BODY },
 	{ VERB_COMMIT,     0,      do_commit,          BEGUN | RECIPIENT | BODY, 0 },
+	{ VERB_TRANSID,    1,      resume_do_transid,  BEGUN,                    RECIPIENT | BODY },
+	{ VERB_NOTE,       2,      resume_do_note,     BEGUN | RECIPIENT | BODY, 0 },
+	{ VERB_PARK,       0,      resume_do_park,     BEGUN,                    0 },
 	{ VERB_ABORT,      0,      do_abort,           BEGUN,                    0 },
 	{ VERB_VERIFY,     2,      do_verify,          0,                        0 },
 	{ VERB_EXPAND,     2,      do_expand,          0,                        0 },

@@ -56,6 +56,18 @@ bool request_reply(struct keeper *k, int fd);
 /* The same with a bare letter. */
 bool request_say(struct keeper *k, enum answer a);
 
+/* ANSWER_MORE with one address; context is a struct keeper. */
+void request_say_address(void *context, const struct address *a);
+/* The client may begin another one. */
+void request_end_transaction(struct keeper *k);
+
+/* request_resume.c: CHECKPOINT. */
+bool resume_do_transid(struct keeper *k);
+bool resume_do_note(struct keeper *k);
+bool resume_do_park(struct keeper *k);
+/* Is it among the recipients that a resumed transaction has already? */
+bool resume_is_recipient(const struct transaction *t, const struct address *a);
+
 /* client.c: who the client is. */
 bool client_do_peer(struct keeper *k);
 bool client_do_xclient(struct keeper *k);

@@ -24,12 +24,13 @@ remove_stale(int dir, const char *name, time_t before)
 	log_send(&l, LOG_LEVEL_INFO);
 }
 
-void
-tidy_tmp(int dir)
+/* name: of the directory, beneath dir. */
+static void
+tidy(int dir, const char *name, time_t age)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
-	time_t before = time(NULL) - LIMIT_TMP_AGE;
+	time_t before = time(NULL) - age;
 	struct dirent *e;
 
 	if (d == NULL) {
@@ -39,6 +40,18 @@ tidy_tmp(int dir)
 	}
 	while ((e = readdir(d)) != NULL)
 		if (e->d_name[0] != '.')
-			remove_stale(dir, e->d_name, before);
+			remove_stale(dirfd(d), e->d_name, before);
 	(void)closedir(d);
+}
+
+void
+tidy_tmp(int dir)
+{
+	tidy(dir, ".", LIMIT_TMP_AGE);
+}
+
+void
+tidy_partial(int state)
+{
+	tidy(state, "partial", LIMIT_PARTIAL_AGE);
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "keeper/deliver.h"
 #include "keeper/dispatch.h"
+#include "keeper/resume.h"
 #include "keeper/tidy.h"
 #include "keeper/trace.h"
 
@@ -27,22 +28,31 @@ transaction_init(struct transaction *t, const struct keeper_setup *setup,
 	t->count = 0;
 	t->refusals = 0;
 	message_init(&t->message);
+	partial_init(&t->partial);
 	transaction_end(t);
 }
 
 void
-transaction_end(struct transaction *t)
+transaction_forget_recipients(struct transaction *t)
 {
-	message_discard(&t->message);
-	/* A pooled keeper's next client is another one. */
-	explicit_bzero(&t->from, sizeof t->from);
-	explicit_bzero(t->id, sizeof t->id);
 	explicit_bzero(t->recipients, t->n_recipients * sizeof t->recipients[0]);
 	explicit_bzero(t->targets.destinations,
 	               t->targets.n_destinations * sizeof t->targets.destinations[0]);
 	t->n_recipients = 0;
 	explicit_bzero(t->targets.remotes, t->targets.n_remotes * sizeof t->targets.remotes[0]);
 	t->targets.n_destinations = t->targets.n_links = t->targets.n_remotes = 0;
+	t->limit = t->setup->size;
+}
+
+void
+transaction_end(struct transaction *t)
+{
+	resume_leave(t);
+	message_discard(&t->message);
+	/* A pooled keeper's next client is another one. */
+	explicit_bzero(&t->from, sizeof t->from);
+	explicit_bzero(t->id, sizeof t->id);
+	transaction_forget_recipients(t);
 }
 
 void
@@ -51,8 +61,10 @@ transaction_close(struct transaction *t)
 	transaction_end(t);
 	if (t->tmp == -1)
 		return;
-	if (time(NULL) % 64 == 0) /* often enough for what only a crash leaves */
+	if (time(NULL) % 64 == 0) { /* often enough for what only a crash leaves */
 		tidy_tmp(t->tmp);
+		tidy_partial(t->setup->state);
+	}
 	(void)close(t->tmp); /* a directory, only read */
 }
 
@@ -168,8 +180,8 @@ transaction_add(struct transaction *t, const struct address *to, unsigned notify
 	return ANSWER_YES;
 }
 
-static int
-write_trace(struct transaction *t)
+int
+transaction_write_trace(struct transaction *t)
 {
 	char buf[LIMIT_TRACE];
 	struct text w;
@@ -195,7 +207,7 @@ write_trace(struct transaction *t)
 		errno = EMSGSIZE;
 		return -1;
 	}
-	t->trace_len = w.len;
+	t->trace_len = t->base = w.len;
 	for (size_t done = 0; done < w.len;) {
 		ssize_t n = write(t->message.fd, buf + done, w.len - done);
 
@@ -214,8 +226,10 @@ transaction_open(struct transaction *t)
 	if (t->tmp == -1)
 		t->tmp = openat(t->setup->state, "tmp",
 		                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (t->tmp != -1 && resume_open(t))
+		return ANSWER_YES;
 	if (t->tmp != -1 && message_create(&t->message, t->tmp, t->id) == 0 &&
-	    write_trace(t) == 0)
+	    (t->partial.resumed || transaction_write_trace(t) == 0))
 		return ANSWER_YES;
 	err = errno;
 	log_error("make message file in STATE/tmp", err);
@@ -224,8 +238,8 @@ transaction_open(struct transaction *t)
 }
 
 /* What all envelopes of this message have in common. */
-static void
-set_envelope(struct transaction *t, uint64_t size)
+void
+transaction_fill_envelope(struct transaction *t, uint64_t size)
 {
 	struct envelope *e = &t->envelope;
 
@@ -308,6 +322,38 @@ seal(struct transaction *t, uint64_t *size)
 	       ANSWER_TOO_BIG : ANSWER_YES;
 }
 
+/* Each recipient's outcome, logged; the first that is none of success, or ANSWER_YES. */
+static enum answer
+tell_outcomes(struct transaction *t, uint64_t size, char outcomes[LIMIT_RECIPIENTS + 1])
+{
+	enum answer all = ANSWER_YES;
+	struct text w;
+
+	text_init(&w, outcomes, LIMIT_RECIPIENTS + 1);
+	for (unsigned i = 0; i < t->n_recipients; i++) {
+		const struct recipient *r = &t->recipients[i];
+		enum answer a = deliver_outcome(&t->targets, r);
+
+		text_addc(&w, (char)a);
+		if (a == ANSWER_YES)
+			log_delivered(t, r, size);
+		else
+			log_refused(t, &r->address, a);
+		if (all == ANSWER_YES)
+			all = a;
+	}
+	return all;
+}
+
+/* A message that was delivered before: all said yes, or it would not be remembered. */
+static enum answer
+repeat_outcomes(const struct transaction *t, char outcomes[LIMIT_RECIPIENTS + 1])
+{
+	memset(outcomes, ANSWER_YES, t->partial.file.recipients);
+	outcomes[t->partial.file.recipients] = '\0';
+	return ANSWER_OUTCOMES;
+}
+
 enum answer
 transaction_commit(struct transaction *t, char outcomes[LIMIT_RECIPIENTS + 1])
 {
@@ -326,25 +372,20 @@ transaction_commit(struct transaction *t, char outcomes[LIMIT_RECIPIENTS + 1])
 		.each_alone = t->setup->job.service == SERVICE_LMTP,
 	};
 	enum answer a = seal(t, &d.size);
-	struct text w;
 
+	if (a == ANSWER_YES)
+		a = resume_commit(t, &d);
+	if (a == ANSWER_OUTCOMES)
+		return repeat_outcomes(t, outcomes);
 	if (a == ANSWER_YES && !add_reports(t))
 		a = ANSWER_ERROR;
-	if (a != ANSWER_YES)
+	if (a != ANSWER_YES) {
+		resume_done(t, a);
 		return a;
-	set_envelope(t, d.size);
+	}
+	transaction_fill_envelope(t, d.size);
 	deliver(&d);
 	dispatch_notify(&d, &t->setup->flush);
-	text_init(&w, outcomes, LIMIT_RECIPIENTS + 1);
-	for (unsigned i = 0; i < t->n_recipients; i++) {
-		const struct recipient *r = &t->recipients[i];
-
-		a = deliver_outcome(&t->targets, r);
-		text_addc(&w, (char)a);
-		if (a == ANSWER_YES)
-			log_delivered(t, r, d.size);
-		else
-			log_refused(t, &r->address, a);
-	}
+	resume_done(t, tell_outcomes(t, d.size, outcomes));
 	return ANSWER_OUTCOMES;
 }

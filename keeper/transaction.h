@@ -13,6 +13,7 @@
 #include "base/helper.h"
 #include "keeper/keeper.h"
 #include "keeper/message.h"
+#include "keeper/partial.h"
 #include "keeper/resolve.h"
 
 /* What MAIL says. */
@@ -40,7 +41,9 @@ struct transaction {
 	uint64_t limit;           /* smallest size limit of the recipients, octets */
 	uint64_t trace_len;       /* octets we wrote before the message */
 	uint64_t skip;            /* of them, those that do not travel: up to Received */
+	uint64_t base;            /* octets there before this session writes */
 	struct message message;
+	struct partial partial;   /* with TRANSID (resume.h); its dir is -1 without */
 	int tmp;                  /* STATE/tmp, once opened; or -1 */
 	unsigned n_recipients;
 	struct recipient recipients[LIMIT_RECIPIENTS];
@@ -68,10 +71,18 @@ enum answer transaction_open(struct transaction *t);
 enum answer transaction_commit(struct transaction *t,
                                char outcomes[LIMIT_RECIPIENTS + 1]);
 
-/* Forgets the message and whatever was written of it. */
+/*
+ * Forgets the message and whatever was written of it. What can be resumed (resume.h) stays
+ * on disk.
+ */
 void transaction_end(struct transaction *t);
 
 /* Closes what init and open left open. */
 void transaction_close(struct transaction *t);
+
+/* For resume.c: steps of the above. */
+void transaction_forget_recipients(struct transaction *t);
+int transaction_write_trace(struct transaction *t);
+void transaction_fill_envelope(struct transaction *t, uint64_t size);
 
 #endif

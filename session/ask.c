@@ -159,6 +159,53 @@ ask_body(struct ask *k, int *fd, char id[LIMIT_ID + 1])
 	return answer;
 }
 
+/* The fields of ANSWER_RESUME. */
+static bool
+read_resume(const struct packet *p, struct resume *r)
+{
+	uint64_t recipients;
+
+	if (p->n != 4 || !parse_u64(p->field[0], LIMIT_MESSAGE, &r->offset) ||
+	    !parse_u64(p->field[1], LIMIT_RECIPIENTS, &recipients) ||
+	    !parse_u64(p->field[2], UINT64_MAX, &r->limit))
+		return false;
+	r->recipients = (unsigned)recipients;
+	r->whole = p->field[3][0] != '\0';
+	return r->recipients > 0;
+}
+
+enum answer
+ask_transid(struct ask *k, const char *transid, struct resume *r,
+            void (*seen)(void *context, const char *address), void *context)
+{
+	enum answer answer;
+
+	packet_start(&k->packet, VERB_TRANSID);
+	packet_add(&k->packet, transid);
+	for (answer = ask(k); answer == ANSWER_MORE; answer = hear(k))
+		for (unsigned i = 0; i < k->packet.n; i++)
+			seen(context, k->packet.field[i]);
+	if (answer == ANSWER_RESUME && !read_resume(&k->packet, r))
+		return unclear(k);
+	return answer;
+}
+
+void
+ask_note(struct ask *k, uint64_t written, uint64_t canonical)
+{
+	packet_start(&k->packet, VERB_NOTE);
+	packet_addu(&k->packet, written);
+	packet_addu(&k->packet, canonical);
+	tell(k);
+}
+
+void
+ask_park(struct ask *k)
+{
+	packet_start(&k->packet, VERB_PARK);
+	tell(k);
+}
+
 enum answer
 ask_commit(struct ask *k, char id[LIMIT_ID + 1], char outcomes[LIMIT_RECIPIENTS + 1])
 {

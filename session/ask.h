@@ -48,6 +48,25 @@ enum answer ask_recipient(struct ask *k, const struct address *a, uint64_t *limi
 enum answer ask_body(struct ask *k, int *fd, char id[LIMIT_ID + 1]);
 
 /*
+ * CHECKPOINT (RFC 1845), after ask_begin(). ANSWER_YES: a new transaction. ANSWER_RESUME:
+ * *r is filled; before it, for each of the first recipients, one call of seen().
+ */
+struct resume {
+	uint64_t offset;     /* octets of the message that are there, canonical form */
+	unsigned recipients;
+	uint64_t limit;      /* as of ask_recipient() */
+	bool whole;          /* nothing is to follow */
+};
+enum answer ask_transid(struct ask *k, const char *transid, struct resume *r,
+                        void (*seen)(void *context, const char *address), void *context);
+
+/* So many octets were written to the file of ask_body(), and the message has so many. */
+void ask_note(struct ask *k, uint64_t written, uint64_t canonical);
+
+/* As ask_abort(), but what can be resumed stays. */
+void ask_park(struct ask *k);
+
+/*
  * After the file is closed. On ANSWER_OUTCOMES id and outcomes are filled: one
  * enum answer for each recipient accepted, in order.
  */

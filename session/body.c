@@ -48,7 +48,19 @@ write_all(void *context, const char *buf, size_t len)
 		}
 		buf += n;
 		len -= (size_t)n;
+		s->checkpoint.written += (uint64_t)n;
 	}
+}
+
+/* What precedes the offset has passed already, and its header with it. */
+static void
+skip_offset(struct session *s)
+{
+	struct body *b = &s->body;
+
+	b->stream.size = s->checkpoint.noted = s->checkpoint.at.offset;
+	if (s->checkpoint.at.offset > 0 || s->checkpoint.at.whole)
+		b->hops.done = b->fixup.done = true;
 }
 
 /* Starts a body; without a file to write to it has failed from the start. */
@@ -62,9 +74,29 @@ open_body(struct session *s, enum stream_mode mode)
 	s->body.hops.known = s->known;
 	s->body.hops.n_known = s->recipients < LIMIT_LOOP ? s->recipients : LIMIT_LOOP;
 	fixup_init(&s->body.fixup, s->body.id, s->setup->conf->hostname, write_all, s);
+	if (s->checkpoint.resumed)
+		skip_offset(s);
 	s->body.failed = a == ANSWER_YES ? NULL : session_refused(s, a);
 	if (a != ANSWER_YES)
 		s->body.fd = -1;
+}
+
+/*
+ * RFC 1845: tells the keeper how far the message has come, once its header is whole, since
+ * nothing but octets is remembered of what comes after.
+ */
+static void
+note(struct session *s)
+{
+	struct restart *c = &s->checkpoint;
+	uint64_t size = s->body.stream.size;
+
+	if (!c->on || s->body.failed != NULL || !s->body.hops.done ||
+	    (is_submission(s->setup->service) && !s->body.fixup.done) ||
+	    (c->noted != 0 && size - c->noted < LIMIT_PARTIAL_STEP) || size == c->noted)
+		return;
+	c->noted = size;
+	ask_note(&s->ask, c->written, size);
 }
 
 /* Stores what the data machine made of a piece, unless the body has failed. */
@@ -88,6 +120,7 @@ store(struct session *s, const char *buf, size_t len)
 		fixup_feed(&b->fixup, buf, len);
 	else
 		write_all(s, buf, len);
+	note(s);
 }
 
 /* A failed body is not read on for ever. */
@@ -126,7 +159,11 @@ refuse(struct session *s)
 	const struct reply *why = s->body.failed;
 
 	body_drop(s);
-	ask_abort(&s->ask);
+	/* Not for good: the client may try again, and need not send all again. */
+	if (why->code < 500)
+		ask_park(&s->ask);
+	else
+		ask_abort(&s->ask);
 	session_reset(s);
 	return why;
 }
@@ -161,6 +198,8 @@ commit(struct session *s)
 	enum answer a;
 
 	body_drop(s);
+	if (s->checkpoint.on)
+		ask_note(&s->ask, s->checkpoint.written, s->body.stream.size);
 	a = ask_commit(&s->ask, id, s->outcomes);
 	if (a != ANSWER_OUTCOMES)
 		r = session_refused(s, a);
@@ -195,6 +234,20 @@ finish(struct session *s)
 	return refuse(s);
 }
 
+static void
+send_go_ahead(struct session *s)
+{
+	struct text t;
+
+	if (!s->checkpoint.resumed) {
+		session_send(s, &reply_go_ahead);
+		return;
+	}
+	text_init(&t, s->detail, sizeof s->detail);
+	text_addu(&t, s->checkpoint.at.offset);
+	session_send(s, &reply_go_on);
+}
+
 const struct reply *
 body_do_data(struct session *s, const char *arg)
 {
@@ -206,7 +259,7 @@ body_do_data(struct session *s, const char *arg)
 	open_body(s, STREAM_DATA);
 	if (s->body.failed != NULL)
 		return refuse(s);
-	session_send(s, &reply_go_ahead);
+	send_go_ahead(s);
 	do {
 		r = more_input(s);
 		if (r != IO_OK)

@@ -55,7 +55,8 @@ static const struct command commands[] = {
 	  "LHLO host.example: greet, and learn the extensions" },
 	{ "MAIL", do_mail,      ARG,     HELLO,             MAIL,   0,
 	  "MAIL FROM:<you@example.org> [SIZE=n] [BODY=7BIT|8BITMIME|BINARYMIME] "
-	  "[SMTPUTF8]: begin a message" },
+	  "[SMTPUTF8] "
+	  "[TRANSID=<l@d>]: begin a message, or resume one" },
 	{ "RCPT", do_rcpt,      ARG,     HELLO | MAIL,      CHUNKS, 0,
 	  "RCPT TO:<them@example.org>: add a recipient" },
 	{ "DATA", body_do_data, NO_ARG,  HELLO | MAIL | RCPT, CHUNKS, SYNC,
@@ -226,6 +227,18 @@ is_vrfy_on(const struct session *s)
 	return s->setup->conf->vrfy;
 }
 
+/* On submission a login comes before MAIL, so a client may hear of it before. */
+static bool
+may_resume(const struct session *s)
+{
+	enum checkpoint to = s->setup->conf->checkpoint;
+
+	return !is_lmtp(s) &&
+	       (to == CHECKPOINT_ALL ||
+	        (to == CHECKPOINT_LOGIN &&
+	         (s->have & LOGIN || is_submission(s->setup->service))));
+}
+
 static bool
 may_start_tls(const struct session *s)
 {
@@ -246,6 +259,7 @@ static const struct keyword {
 	{ "SMTPUTF8", NULL, NULL },            /* RFC 6531 */
 	{ "LIMITS", add_limits, NULL },        /* RFC 9422 */
 	{ "DSN", NULL, NULL },                 /* RFC 3461 */
+	{ "CHECKPOINT", NULL, may_resume },    /* RFC 1845 */
 	{ "STARTTLS", NULL, may_start_tls },   /* RFC 3207 */
 	{ "AUTH", sasl_add_mechanisms, sasl_is_offered }, /* RFC 4954 */
 	{ "ETRN", NULL, demand_is_offered },   /* RFC 1985 */
@@ -278,6 +292,41 @@ do_hello(struct session *s, const char *arg)
 	return &reply_hello;
 }
 
+/* A recipient is compared with the message's Delivered-To lines. */
+static void
+remember(void *context, const char *address)
+{
+	struct session *s = context;
+
+	if (s->recipients < LIMIT_LOOP)
+		s->known[s->recipients] = hops_hash(address);
+	s->recipients++;
+}
+
+/* RFC 1845: MAIL's last step. What was interrupted goes on where it was. */
+static const struct reply *
+resume(struct session *s, const char *transid)
+{
+	struct restart *c = &s->checkpoint;
+	struct text t;
+	enum answer a = ask_transid(&s->ask, transid, &c->at, remember, s);
+
+	if (a != ANSWER_YES && a != ANSWER_RESUME)
+		return session_refused(s, a);
+	c->on = true;
+	s->have |= MAIL;
+	if (a == ANSWER_YES)
+		return &reply_sender_ok;
+	c->resumed = true;
+	s->recipients = c->at.recipients;
+	s->limit = c->at.limit;
+	s->have |= RCPT;
+	text_init(&t, s->detail, sizeof s->detail);
+	text_addu(&t, c->at.offset);
+	text_add(&t, " is the transaction offset");
+	return &reply_offset;
+}
+
 static const struct reply *
 do_mail(struct session *s, const char *arg)
 {
@@ -288,6 +337,8 @@ do_mail(struct session *s, const char *arg)
 
 	if (wrong != NULL)
 		return wrong;
+	if (params.transid[0] != '\0' && !may_resume(s))
+		return &reply_unknown_parameter;
 	if (params.size > s->setup->size)
 		return &reply_too_big;
 	from->helo = s->xclient_helo[0] != '\0' ? s->xclient_helo : s->helo;
@@ -302,22 +353,12 @@ do_mail(struct session *s, const char *arg)
 		return session_refused(s, a);
 	if (params.ret[0] != '\0' || params.envid[0] != '\0')
 		ask_return(&s->ask, params.ret, params.envid);
+	s->limit = s->setup->size;
+	if (params.transid[0] != '\0')
+		return resume(s, params.transid);
 	s->have |= MAIL;
 	s->limit = s->setup->size;
 	return &reply_sender_ok;
-}
-
-static void
-remember(struct session *s, const struct address *to)
-{
-	char address[LIMIT_ADDRESS + 1];
-	struct text t;
-
-	if (s->recipients >= LIMIT_LOOP)
-		return;
-	text_init(&t, address, sizeof address);
-	address_text(&t, to);
-	s->known[s->recipients] = hops_hash(address);
 }
 
 static const struct reply *
@@ -326,6 +367,8 @@ do_rcpt(struct session *s, const char *arg)
 	struct address to;
 	struct rcpt_parameters params;
 	const struct reply *wrong = path_read_rcpt(arg, s->sender.smtputf8, &to, &params);
+	char address[LIMIT_ADDRESS + 1];
+	struct text t;
 	uint64_t limit;
 	enum answer a;
 
@@ -336,8 +379,11 @@ do_rcpt(struct session *s, const char *arg)
 	a = ask_recipient(&s->ask, &to, &limit);
 	if (a != ANSWER_YES)
 		return session_refused(s, a);
-	remember(s, &to);
-	s->recipients++;
+	if (s->checkpoint.resumed)
+		return &reply_recipient_ok; /* it was accepted before */
+	text_init(&t, address, sizeof address);
+	address_text(&t, &to);
+	remember(s, address);
 	s->have |= RCPT;
 	if (limit < s->limit)
 		s->limit = limit;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/transid.h"
 #include "base/xtext.h"
 #include "session/reply.h"
 
@@ -89,6 +90,15 @@ take_envid(void *out, const char *value)
 	return xtext_decode(&t, value, strlen(value)) && t.len > 0 && is_envid(m->envid);
 }
 
+/* RFC 1845 2: no xtext. */
+static bool
+take_transid(void *out, const char *value)
+{
+	struct mail_parameters *m = out;
+
+	return is_transid(value) && text_copy(m->transid, sizeof m->transid, value);
+}
+
 static bool
 take_notify(void *out, const char *value)
 {
@@ -114,6 +124,7 @@ static const struct keyword mail_keywords[] = {
 	{ "AUTH", take_auth, true },
 	{ "RET", take_ret, true },
 	{ "ENVID", take_envid, true },
+	{ "TRANSID", take_transid, true },
 	{ 0 },
 };
 

@@ -17,6 +17,7 @@ struct mail_parameters {
 	char auth[3 * LIMIT_ADDRESS + 1]; /* AUTH=, xtext (RFC 4954 5); "" = not said */
 	const char *ret;  /* RET=, RFC 3461 4.3: "FULL", "HDRS", "" = not said */
 	char envid[LIMIT_ENVID + 1];      /* ENVID=, decoded; "" = not said */
+	char transid[LIMIT_TRANSID + 1];  /* TRANSID=, RFC 1845; "" = not said */
 };
 
 struct rcpt_parameters {

@@ -14,6 +14,9 @@ const struct reply reply_chunk_ok = { 250, "2.0.0", "" };
 const struct reply reply_stored = { 250, "2.0.0", "ok" };
 const struct reply reply_go_ahead = { 354, NULL,
 	"go ahead, end with a dot on a line of its own" };
+const struct reply reply_offset = { 355, NULL, "" };
+const struct reply reply_go_on = { 354, NULL,
+	"go ahead, end with a dot on a line of its own; begin at octet" };
 const struct reply reply_go_secure = { 220, "2.0.0", "ready to start TLS" };
 const struct reply reply_challenge = { 334, NULL, "" };
 const struct reply reply_authenticated = { 235, "2.7.0", "authenticated" };
@@ -27,6 +30,10 @@ const struct reply reply_broken = { 421, "4.3.0", "our mistake, please try again
 const struct reply reply_too_many_errors = { 421, "4.7.0", "too many errors" };
 const struct reply reply_error = { 451, "4.3.0", "our mistake, please try again later" };
 const struct reply reply_full = { 452, "4.2.2", "mailbox full" };
+const struct reply reply_busy = { 451, "4.5.0",
+	"another connection is ending this transaction, try again" };
+const struct reply reply_taken = { 451, "4.5.0",
+	"another connection has resumed this transaction" };
 const struct reply reply_no_space = { 452, "4.3.1", "no space left, try again later" };
 const struct reply reply_no_tls = { 454, "4.7.0", "TLS cannot be had now" };
 const struct reply reply_auth_later = { 454, "4.7.0",
@@ -58,6 +65,10 @@ const struct reply reply_need_sender = { 503, "5.5.1", "send MAIL first" };
 const struct reply reply_need_recipient = { 503, "5.5.1", "no valid recipients" };
 const struct reply reply_nested = { 503, "5.5.1", "a message is already begun, try RSET" };
 const struct reply reply_in_chunks = { 503, "5.5.1", "only BDAT or RSET may follow BDAT" };
+const struct reply reply_fixed = { 503, "5.5.1",
+	"this transaction is resumed, its recipients are fixed" };
+const struct reply reply_complete = { 554, "5.5.0",
+	"this message was complete, nothing was to follow" };
 const struct reply reply_binary_needs_chunks = { 503, "5.5.1",
 	"BODY=BINARYMIME needs BDAT" };
 const struct reply reply_pipelined = { 503, "5.5.1", "you must wait for the reply here" };
@@ -130,6 +141,10 @@ reply_for(enum answer a)
 		{ ANSWER_FULL, &reply_full },
 		{ ANSWER_NO_SPACE, &reply_no_space },
 		{ ANSWER_LOOP, &reply_loop },
+		{ ANSWER_BUSY, &reply_busy },
+		{ ANSWER_TAKEN, &reply_taken },
+		{ ANSWER_FIXED, &reply_fixed },
+		{ ANSWER_COMPLETE, &reply_complete },
 		{ ANSWER_ERROR, &reply_error },
 	};
 

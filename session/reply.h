@@ -17,6 +17,9 @@ extern const struct reply reply_greeting, reply_hello, reply_help,
 	reply_ok, reply_bye, reply_sender_ok, reply_recipient_ok, reply_chunk_ok,
 	reply_stored, reply_go_ahead, reply_verified, reply_cannot_verify;
 
+extern const struct reply reply_offset, reply_go_on, reply_busy, reply_taken, reply_fixed,
+	reply_complete;
+
 extern const struct reply reply_timeout, reply_session_cap, reply_broken,
 	reply_too_many_errors, reply_error, reply_full, reply_no_space,
 	reply_too_many_recipients, reply_too_many_messages;

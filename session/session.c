@@ -63,6 +63,7 @@ session_reset(struct session *s)
 {
 	s->have &= LASTING;
 	s->recipients = 0;
+	s->checkpoint = (struct restart){ .on = false };
 }
 
 const struct reply *

@@ -39,6 +39,15 @@ struct body {
 	const struct reply *failed; /* why it will be refused, or NULL so far */
 };
 
+/* CHECKPOINT: this transaction can be resumed (RFC 1845). */
+struct restart {
+	bool on;
+	bool resumed;
+	struct resume at;   /* where, when resumed */
+	uint64_t written;   /* octets that this session has put into the message file */
+	uint64_t noted;     /* octets of the message at which the keeper was last told */
+};
+
 /* Facts a command may need or be barred by; see the table in commands.c. */
 enum fact {
 	HELLO = 1 << 0,
@@ -73,6 +82,7 @@ struct session {
 	struct sender sender;
 	uint64_t known[LIMIT_LOOP]; /* hops_hash() of the first recipients */
 	struct body body;
+	struct restart checkpoint;
 	char detail[LIMIT_REPLY]; /* what a handler adds to its reply's text */
 	struct io io;
 };

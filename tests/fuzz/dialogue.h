@@ -8,7 +8,8 @@
  * "~x..." fails with letter x at the commit; "=N" lowers the limit to N octets. The
  * sender's domain "no-file.test" gets no message file, "full.test" one on a full disk,
  * "silent.test" a keeper that goes away at the commit, "odd.test" an answer that
- * breaks the boundary's form. dialogue_client.h has the script of AUTH.
+ * breaks the boundary's form. TRANSID's first digits, if any, are the offset at which it is
+ * resumed; one that begins with "0" is whole. dialogue_client.h has the script of AUTH.
  */
 #ifndef TESTS_FUZZ_DIALOGUE_H
 #define TESTS_FUZZ_DIALOGUE_H
@@ -19,6 +20,7 @@
 
 #include "base/num.h"
 #include "base/packet.h"
+#include "base/transid.h"
 #include "session/session.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -27,7 +29,7 @@
 
 enum dialogue_fact {
 	BEGUN = 1, RECIPIENT = 2, OPENED = 4, SPOKEN = 8, SECURED = 16, EXCHANGE = 32,
-	LOGGED_IN = 64,
+	LOGGED_IN = 64, RESUMED = 128,
 };
 #define DIALOGUE_LASTING ((unsigned)SPOKEN | SECURED | EXCHANGE | LOGGED_IN)
 
@@ -167,6 +169,47 @@ dialogue_begin(struct packet *p)
 	dialogue_say(p, a);
 }
 
+/* A message that is resumed has one recipient, and one that is compared. */
+static void
+dialogue_transid(struct packet *p)
+{
+	const char *digits = p->field[0] + 1;
+	char offset[16] = "";
+
+	CHECK(p->n == 1 && is_transid(p->field[0]));
+	CHECK((dialogue.have & (BEGUN | RECIPIENT | OPENED)) == BEGUN);
+	if (digits[0] < '0' || digits[0] > '9') {
+		dialogue_say(p, ANSWER_YES);
+		return;
+	}
+	for (size_t i = 0; i < 9 && digits[i] >= '0' && digits[i] <= '9'; i++)
+		offset[i] = digits[i];
+	dialogue.have |= RECIPIENT | RESUMED;
+	dialogue.outcomes[dialogue.n_recipients++] = ANSWER_YES;
+	packet_start(p, ANSWER_MORE);
+	packet_add(p, "alice@here.test");
+	CHECK(packet_send(dialogue.keeper, p, -1) == 0);
+	packet_start(p, ANSWER_RESUME);
+	packet_add(p, offset);
+	packet_add(p, "1");
+	packet_addu(p, dialogue.conf->size);
+	packet_add(p, offset[0] == '0' ? "whole" : "");
+	CHECK(packet_send(dialogue.keeper, p, -1) == 0);
+}
+
+/* What the session says of its progress is true. */
+static void
+dialogue_note(struct packet *p)
+{
+	uint64_t written, canonical;
+	struct stat st;
+
+	CHECK(p->n == 2 && parse_u64(p->field[0], UINT64_MAX, &written) &&
+	      parse_u64(p->field[1], UINT64_MAX, &canonical));
+	CHECK((dialogue.have & OPENED) && fstat(dialogue.message, &st) == 0);
+	CHECK(!S_ISREG(st.st_mode) || (uint64_t)st.st_size >= written);
+}
+
 static void
 dialogue_recipient(struct packet *p)
 {
@@ -176,11 +219,13 @@ dialogue_recipient(struct packet *p)
 
 	CHECK(p->n == 2 && (dialogue.have & (BEGUN | OPENED)) == BEGUN);
 	CHECK(is_address_safe(local, p->field[1]) && local[0] != '\0');
-	if (a == ANSWER_YES && dialogue.n_recipients == dialogue.conf->recipients)
+	if (dialogue.have & RESUMED)
+		a = strcmp(local, "alice") == 0 ? ANSWER_YES : ANSWER_FIXED;
+	else if (a == ANSWER_YES && dialogue.n_recipients == dialogue.conf->recipients)
 		a = ANSWER_TOO_MANY;
 	if (local[0] == '=' && !parse_u64(local + 1, limit, &limit))
 		limit = dialogue.conf->size;
-	if (a == ANSWER_YES) {
+	if (a == ANSWER_YES && !(dialogue.have & RESUMED)) {
 		dialogue.outcomes[dialogue.n_recipients++] = (char)dialogue_letter(local, '~');
 		dialogue.have |= RECIPIENT;
 	}
@@ -267,6 +312,13 @@ dialogue_answer(struct packet *p)
 	case VERB_COMMIT:
 		dialogue_commit(p);
 		break;
+	case VERB_TRANSID:
+		dialogue_transid(p);
+		break;
+	case VERB_NOTE:
+		dialogue_note(p);
+		break;
+	case VERB_PARK:
 	case VERB_ABORT:
 		CHECK(p->n == 0 && (dialogue.have & BEGUN));
 		dialogue_forget();

@@ -51,6 +51,7 @@ start(void)
 	top = fuzz_scratch();
 	fuzz_mkdir(top, "state");
 	fuzz_mkdir(top, "state/tmp");
+	fuzz_mkdir(top, "state/partial");
 	fuzz_mkdir(top, "state/mail");
 	fuzz_mkdir(top, "state/mail/a.test");
 	fuzz_mkdir(top, "state/mail/b.test");
@@ -78,6 +79,7 @@ start(void)
 	conf.messages = 3;
 	conf.errors = 5;
 	conf.session = 300;
+	conf.checkpoint = CHECKPOINT_ALL;
 	fuzz_catch_log();
 }
 
@@ -101,7 +103,7 @@ check_answer(const struct packet *p, char verb, bool keep)
 {
 	uint64_t n;
 
-	CHECK(strchr("+>ouhraqpmSQfsletycFMCnA", p->letter) != NULL);
+	CHECK(strchr("+>ouhraqpmSQfsletycFMCnARbTxD", p->letter) != NULL);
 	if (verb == VERB_BODY && p->letter == ANSWER_YES) {
 		CHECK(p->n == 1 && p->fd[0] != -1 && p->fd[1] == -1);
 		write_message(p->fd[0], keep);
@@ -123,7 +125,12 @@ check_answer(const struct packet *p, char verb, bool keep)
 	} else if (verb == VERB_RECIPIENT && p->letter == ANSWER_YES) {
 		CHECK(p->n == 1 && parse_u64(p->field[0], setup.size, &n));
 	} else if (p->letter == ANSWER_MORE) {
-		CHECK((verb == VERB_VERIFY || verb == VERB_EXPAND) && p->n == 1);
+		CHECK((verb == VERB_VERIFY || verb == VERB_EXPAND || verb == VERB_TRANSID) &&
+		      p->n == 1);
+	} else if (p->letter == ANSWER_RESUME) {
+		CHECK(verb == VERB_TRANSID && p->n == 4);
+		for (unsigned i = 0; i < 3; i++)
+			CHECK(parse_u64(p->field[i], UINT64_MAX, &n));
 	} else {
 		CHECK(p->n == 0);
 	}
@@ -315,6 +322,7 @@ check_mailboxes(void)
 	}
 	CHECK((found > 0) == (delivered > 0));
 	CHECK(fuzz_empty(top, "state/tmp") == 0);
+	(void)fuzz_empty(top, "state/partial"); /* what was interrupted, and what is remembered */
 }
 
 /* A connection for the client, and somewhere to ask for TLS and AUTH. */

@@ -22,6 +22,7 @@ choose(unsigned how, unsigned more, struct session_setup *setup)
 	conf.messages = 1000;
 	conf.errors = 20;
 	conf.received = 10;
+	conf.checkpoint = CHECKPOINT_ALL;
 	conf.command = conf.data = 300;
 	conf.session = (how & 32) != 0 ? 100 : 7200;
 	conf.vrfy = (how & 2) != 0;

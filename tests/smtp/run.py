@@ -39,6 +39,9 @@ host mx.test, domain here.test, mailboxes alice and bob. A line is one of
     links N                    the link count of that message
     queued DOMAIN              the next message for that domain in the queue; `|` lines
                                hold its envelope. `text` behind it: the message itself
+    partial N                  so many messages wait in partial/ for their rest; M of N:
+                               and M more are remembered ("1 of 2")
+    read USER                  the last `mail` of that user moves to cur/
     none USER[@DOMAIN]         no message, or no further one, in new/, nothing in tmp/
     log TEXT                   a line of the log holds TEXT
     flush WORD                 the next word that flush has been told, with placeholders
@@ -98,6 +101,8 @@ REPLIES = os.path.join(HERE, "..", "..", "session", "reply.c")
 BY_FAULT = {
     "reply_broken": "tests/fault: the keeper is killed",
     "reply_no_space": "tests/fault: ENOSPC",
+    "reply_busy": "tests/system/checkpoint.py: two connections",
+    "reply_taken": "tests/system/checkpoint.py: two connections",
 }
 # Constants whose line is made at run time.
 MADE = {
@@ -121,7 +126,7 @@ PLACEHOLDERS = {
 SETUP = {"conf", "domain", "user", "forward", "fill", "service", "env", "client",
          "certificate", "holder", "without", "stale", "once", "waiting"}
 TEXTS = ("mail", "queued", "text")     # words that `|` lines may follow
-TALK = {"S", "C", "tls", "scram", "cram", "digest", "close", "eof", "connect", "drop", "pause", "silence", "mail", "links",
+TALK = {"S", "C", "tls", "scram", "cram", "digest", "close", "eof", "connect", "drop", "pause", "silence", "mail", "links", "partial", "read",
         "queued", "text", "none", "log", "exit", "flush"}
 REPEAT = re.compile(r"\\\*(\d+)\(((?:[^()\\]|\\.)*)\)")
 BASE64 = re.compile(r"\{b64 ([^}]*)\}")
@@ -499,6 +504,21 @@ class Player:
             at = match.end()
         if not skipping and at != len(text):
             raise Failure("mail goes on with %r" % text[at:at + 200])
+
+    def do_partial(self, argument):
+        messages, _, all_of_them = argument.partition(" of ")
+        folder = os.path.join(self.tree.state, "partial")
+        wanted = (int(messages), int(all_of_them or messages))
+        names = os.listdir(folder)
+        found = tuple(sum(n.endswith(s) for n in names) for s in (".m", ".p"))
+        if found != wanted:
+            raise Failure("in partial/: " + " ".join(sorted(names)))
+        self.queued |= {os.path.join("partial", n) for n in names}
+
+    def do_read(self, _):
+        path = self.last.replace("/new/", "/cur/") + ":2,S"
+        os.rename(self.last, path)
+        self.last = path
 
     def do_queued(self, argument):
         """The envelope; its message is in self.last."""

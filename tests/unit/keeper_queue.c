@@ -42,7 +42,7 @@ test_put(void)
 	int dir, fd;
 
 	fill("1.1");
-	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, &dir) == 0,
+	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, false, &dir) == 0,
 	     "the first message of a domain makes its queue");
 	TEST_STR(get(state, "spool/far.test/1.1.m"), "x\nbody", "the message is there");
 	fd = openat(dir, "1.1.e", O_RDONLY);
@@ -51,7 +51,7 @@ test_put(void)
 	     "and its envelope %s", why);
 	MUST(close(fd) == 0 && close(dir) == 0);
 	fill("1.2");
-	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, &dir) == 0, "a second one");
+	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, false, &dir) == 0, "a second one");
 	queue_take_back(dir, "1.2");
 	TEST_STR(get(state, "spool/far.test/1.2.e"), "(none)", "taken back: no envelope");
 	TEST_STR(get(state, "spool/far.test/1.2.m"), "(none)", "nor message");
@@ -64,17 +64,17 @@ test_refused(void)
 	int dir;
 
 	fill("1.1");
-	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, &dir) == -1 && errno == EEXIST &&
+	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, false, &dir) == -1 && errno == EEXIST &&
 	     dir == -1, "an id that is there already");
 	TEST_STR(get(state, "spool/far.test/1.1.m"), "x\nbody", "the older one stays");
 	fill("1.3");
 	e.n = 0;
-	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, &dir) == -1 && dir == -1,
+	TEST(queue_put(state, tmp, "spool/far.test", &message, &e, false, &dir) == -1 && dir == -1,
 	     "an envelope without a recipient");
 	TEST_STR(get(state, "spool/far.test/1.3.m"), "(none)", "leaves no message behind");
 	fill("1.4");
 	MUST(symlinkat("far.test", state, "spool/link.test") == 0);
-	TEST(queue_put(state, tmp, "spool/link.test", &message, &e, &dir) == -1 && errno == ELOOP,
+	TEST(queue_put(state, tmp, "spool/link.test", &message, &e, false, &dir) == -1 && errno == ELOOP,
 	     "a symbolic link is no queue");
 }
 

@@ -128,7 +128,7 @@ static void
 test_errors(void)
 {
 	struct message m;
-	char *s = repeat('x', LIMIT_ID + 1);
+	char *s = repeat('x', LIMIT_NAME + 1);
 
 	errno = 0;
 	TEST(message_create_named(&m, tmp, s) == -1 && errno == ENAMETOOLONG, "%s: a long name",
