@@ -208,7 +208,7 @@ set_up_session(struct session_setup *s, const struct job *job, bool is_connectio
 	s->size = find_size();
 	s->service = job->service;
 	s->client = job->client;
-	s->demand = demand && job->service != SERVICE_LMTP;
+	s->demand = demand && job->service != SERVICE_LMTP && job->service != SERVICE_FETCHED;
 	s->may_secure = conf.tls && is_connection;
 }
 
@@ -421,6 +421,10 @@ see_off(const struct job *j, enum keeper_end end)
 	struct log_line l;
 
 	(void)close(j->boundary);
+	if (end == KEEPER_TURNED) {
+		(void)close(j->conn); /* flush has its copy: not a word, and no shutdown() */
+		return;
+	}
 	if (end != KEEPER_DONE)
 		(void)poll(NULL, 0, 200); /* an honest session says it itself */
 	if (say_421(j->conn) && end == KEEPER_DONE) {
@@ -477,7 +481,7 @@ run_keeper(int control)
 		enum keeper_end end = keep(&setup, &j);
 
 		wipe_stack();
-		if (end != KEEPER_DONE)
+		if (end != KEEPER_DONE && end != KEEPER_TURNED)
 			return; /* what was sent there may not be all it did */
 		packet_start(&done, FRONT_DONE);
 		if (packet_send(control, &done, -1) == -1)
@@ -534,6 +538,19 @@ set_signals(void)
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/*
+ * The client is a provider that we have called (flush --fetch): it brings mail for our
+ * domains, and that is all, whatever its address may do when it calls us.
+ */
+static void
+trust_nobody(void)
+{
+	conf.relay_from.n = conf.proxies.n = conf.xclient.n = 0;
+	conf.mechanisms = 0;
+	conf.tls = false;
+	(void)unsetenv("RELAYCLIENT"); /* a valid name */
+}
+
 int
 main(int argc, char **argv)
 {
@@ -545,6 +562,8 @@ main(int argc, char **argv)
 	set_signals();
 	if (conf_load(&conf, o.file, log_conf, NULL) != 0)
 		die_starting("the configuration has errors: postern check lists them", 0);
+	if (o.service == SERVICE_FETCHED)
+		trust_nobody();
 	if (o.listeners.n > 0)
 		return serve_listeners(&o, argv);
 	serve_connection(o.service);

@@ -29,6 +29,8 @@ enum verb {
 	VERB_RESPONSE = 'R',  /* base64: to ANSWER_CHALLENGE */
 	VERB_CANCEL = 'C',    /* -: the client gave the exchange up; not answered */
 	VERB_FLUSH = 'f',     /* kind (enum ask_kind) name: ETRN (RFC 1985) */
+	VERB_TURN = 'O',      /* domains, "," between them, or "" for all: ATRN (RFC 2645) */
+	VERB_TURNED = 'G',    /* -: 250 is sent, the descriptor closed: the last word, not answered */
 };
 
 /* What ETRN asks for: a domain, one and those below it, a queue that has a name. */

@@ -268,6 +268,7 @@ static const struct ini_key global_keys[] = {
 	{ "", "sender-check", parse_sender_check_key, AT(sender_check), 0, 0,
 	  "yes, no or submission" },
 	{ "", "srs", ini_bool, AT(srs), 0, 0, "yes or no" },
+	{ "", "atrn-on-submission", ini_bool, AT(atrn_submission), 0, 0, "yes or no" },
 	{ "", "relay", parse_relay_key, AT(relay), 0, 0, "mx, or [host]:port" },
 	{ "", "relay-login", ini_text, AT(relay_login), 0, LIMIT_FILE,
 	  "a file of two lines, login and password" },

@@ -85,6 +85,7 @@ struct conf {
 	char tls_socket[LIMIT_SOCKET + 1], auth_socket[LIMIT_SOCKET + 1];
 	char spool_socket[LIMIT_SOCKET + 1]; /* takes mail of local users; "" = none */
 	char flush_socket[LIMIT_SOCKET + 1]; /* datagrams: names of domains to be sent to */
+	bool atrn_submission;           /* ATRN is for the submission services, too */
 	bool srs;                       /* forwarding rewrites senders (keeper/srs.h) */
 	/* [limits] */
 	uint64_t recipients;            /* per message */

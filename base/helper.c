@@ -315,6 +315,23 @@ say_path(const char *path, const char *word, int fd)
 	return result;
 }
 
+bool
+helper_listens(const struct helper_door *d)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	bool listens;
+	int sock;
+
+	if (d->path == NULL || d->path[0] == '\0')
+		return d->feed != -1;
+	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	listens = sock != -1 && text_copy(sun.sun_path, sizeof sun.sun_path, d->path) &&
+	          connect(sock, (struct sockaddr *)&sun, sizeof sun) == 0;
+	if (sock != -1)
+		(void)close(sock); /* nothing was sent */
+	return listens;
+}
+
 int
 helper_say(const struct helper_door *d, const char *word, int fd)
 {

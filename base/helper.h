@@ -122,6 +122,9 @@ void helper_tell(const struct helper_door *d, const char *word);
  */
 int helper_say(const struct helper_door *d, const char *word, int fd);
 
+/* Would a word reach it, or start it? No promise. */
+bool helper_listens(const struct helper_door *d);
+
 /* A connection to the helper: its descriptor, close-on-exec; or -1 with errno. */
 int helper_connect(const struct helper_door *d);
 

@@ -7,19 +7,30 @@
 #include <time.h>
 #include <unistd.h>
 
+static const struct {
+	const char *name;
+	enum service service;
+} names[] = {
+	{ "smtp", SERVICE_SMTP },
+	{ "submission", SERVICE_SUBMISSION },
+	{ "submissions", SERVICE_SUBMISSIONS },
+	{ "lmtp", SERVICE_LMTP },
+	{ "odmr", SERVICE_ODMR },
+	{ "fetched", SERVICE_FETCHED },
+};
+
+const char *
+service_name(enum service s)
+{
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (names[i].service == s)
+			return names[i].name;
+	return "smtp";
+}
+
 bool
 parse_service(const char *s, enum service *service)
 {
-	static const struct {
-		const char *name;
-		enum service service;
-	} names[] = {
-		{ "smtp", SERVICE_SMTP },
-		{ "submission", SERVICE_SUBMISSION },
-		{ "submissions", SERVICE_SUBMISSIONS },
-		{ "lmtp", SERVICE_LMTP },
-	};
-
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		if (strcmp(s, names[i].name) == 0) {
 			*service = names[i].service;

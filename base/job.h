@@ -15,6 +15,8 @@ enum service {
 	SERVICE_SUBMISSION = 'u',
 	SERVICE_SUBMISSIONS = 'U', /* the same under TLS from the start (RFC 8314) */
 	SERVICE_LMTP = 'l',
+	SERVICE_ODMR = 'o',        /* on-demand mail relay, under TLS from the start (RFC 2645) */
+	SERVICE_FETCHED = 'f',     /* a provider sends over a connection that we have made */
 };
 
 struct job {
@@ -24,8 +26,9 @@ struct job {
 	int boundary, conn;           /* owned by the receiver */
 };
 
-/* "smtp", "submission", "submissions", "lmtp"; false for another word. */
+/* "smtp", "submission", "submissions", "lmtp", "odmr", "fetched"; false for another word. */
 bool parse_service(const char *s, enum service *service);
+const char *service_name(enum service s);
 
 /* RFC 6409's rules apply. */
 static inline bool
@@ -38,7 +41,7 @@ is_submission(enum service s)
 static inline bool
 is_implicit_tls(enum service s)
 {
-	return s == SERVICE_SUBMISSIONS;
+	return s == SERVICE_SUBMISSIONS || s == SERVICE_ODMR;
 }
 
 /* 0, or -1 with errno. The descriptors stay the sender's. */

@@ -87,7 +87,7 @@ listen_take(struct listeners *l, const char **why)
 			return -1;
 		}
 		if (!name_service(&names, &at->service)) {
-			*why = "FileDescriptorName: expected smtp, submission or lmtp";
+			*why = "FileDescriptorName: expected smtp, submission, submissions, lmtp or odmr";
 			return -1;
 		}
 		set_options(at->fd);
@@ -246,9 +246,7 @@ listen_hand_over(const struct listeners *l)
 	for (unsigned i = 0; i < l->n; i++) {
 		high[i] = fcntl(l->at[i].fd, F_DUPFD_CLOEXEC, FIRST_FD + FRONT_LISTENERS);
 		text_add(&t, i > 0 ? ":" : "");
-		text_add(&t, l->at[i].service == SERVICE_LMTP       ? "lmtp" :
-		             l->at[i].service == SERVICE_SUBMISSION ? "submission" :
-		                                                      "smtp");
+		text_add(&t, service_name(l->at[i].service));
 	}
 	for (unsigned i = 0; i < l->n; i++)
 		(void)dup2(high[i], FIRST_FD + (int)i); /* without FD_CLOEXEC */

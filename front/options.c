@@ -9,7 +9,7 @@
 #include "front/listen.h"
 
 #define USAGE \
-	"usage: smtpd [-c FILE] [-s smtp|submission|submissions|lmtp] [-L ADDRESS:PORT]..."
+	"usage: smtpd [-c FILE] [-s smtp|submission|submissions|lmtp|odmr] [-L ADDRESS:PORT]..."
 
 static noreturn void
 die_misused(const char *what)
@@ -47,10 +47,12 @@ options_read(struct options *o, int argc, char **argv)
 			o->file = optarg;
 		else if (c == 'L' && o->listeners.n > 0)
 			continue;
+		else if (c == 'L' && o->service == SERVICE_FETCHED)
+			die_misused("-s fetched: the connection is descriptors 0 and 1");
 		else if (c == 'L' && listen_open(&opened, optarg, o->service, &why) == -1)
 			die_listening(why);
 		else if (c == 's' && !parse_service(optarg, &o->service))
-			die_misused("-s: expected smtp, submission, submissions or lmtp");
+			die_misused("-s: expected smtp, submission, submissions, lmtp or odmr");
 		else if (c == '?')
 			die_misused("unknown option");
 	}

@@ -34,4 +34,22 @@ struct demand_result {
 enum answer demand_flush(const struct demand *d, enum ask_kind kind, const char *name,
                          struct demand_result *r);
 
+/* What ATRN has been granted. */
+struct demand_turn {
+	char id[LIMIT_ID + 1];
+	char domains[LIMIT_ATRN + 1]; /* canonical, with mail, a comma between them; "" none */
+};
+
+/*
+ * ATRN for list, domains with a comma between them, or "" for all that the login may ask
+ * for. ANSWER_YES: t->domains have mail; ANSWER_NONE_WAIT; ANSWER_DENIED: one of them, or
+ * all, are not for this login; ANSWER_ERROR: not now, logged. What is too much for
+ * t->domains is for the next time.
+ */
+enum answer demand_turn(const struct demand *d, const char *list, struct demand_turn *t);
+
+/* Hands conn and what was granted to flush. False: logged. client: its address, text. */
+bool demand_turned(const struct demand *d, const struct demand_turn *t, const char *client,
+                   int conn);
+
 #endif

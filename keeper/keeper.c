@@ -53,6 +53,8 @@ answer_session(struct keeper *k)
 				packet_close_fds(&k->in);
 				return malformed(k, "request out of order or malformed");
 			}
+			if (k->turned)
+				return KEEPER_TURNED;
 			if (k->lost)
 				return KEEPER_DONE;
 			break;
@@ -104,6 +106,8 @@ keeper_run(const struct keeper_setup *setup)
 	k->events = 0;
 	k->lost = false;
 	k->asked = 0;
+	k->turned = false;
+	k->turn.domains[0] = '\0';
 	k->notify = 0;
 	k->orcpt[0] = '\0';
 	secure_init(&k->secure);

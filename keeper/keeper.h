@@ -30,6 +30,7 @@ struct keeper_setup {
 
 enum keeper_end {
 	KEEPER_DONE,      /* the session has closed the boundary */
+	KEEPER_TURNED,    /* the connection is flush's now: it is not to be touched */
 	KEEPER_MALFORMED, /* it sent what no session sends; logged */
 	KEEPER_LATE,      /* it outlived its time; logged */
 };

@@ -322,6 +322,8 @@ static const struct request {
 	{ VERB_RESPONSE,   1,      client_do_response, EXCHANGE,                 0 },
 	{ VERB_CANCEL,     0,      client_do_cancel,   EXCHANGE,                 0 },
 	{ VERB_FLUSH,      2,      demand_do_flush,    LOGIN,                    BEGUN },
+	{ VERB_TURN,       1,      demand_do_turn,     LOGIN,                    BEGUN | TURNING },
+	{ VERB_TURNED,     0,      demand_do_turned,   LOGIN | TURNING,          0 },
 	{ VERB_LOG,        1,      do_log,             0,                        0 },
 };
 
@@ -330,6 +332,9 @@ is_allowed(const struct keeper *k, const struct request *r)
 {
 	/* In an exchange of authentication nothing else is said. */
 	if (k->have & EXCHANGE && !(r->needs & EXCHANGE) && r->verb != VERB_LOG)
+		return false;
+	/* A connection that is given away has one word left. */
+	if (k->have & TURNING && r->verb != VERB_TURNED && r->verb != VERB_LOG)
 		return false;
 	return k->in.fd[0] == -1 && k->in.n == r->fields && !(r->needs & ~k->have) &&
 	       !(r->bars & k->have);

@@ -10,6 +10,7 @@
 
 #include "base/boundary.h"
 #include "base/packet.h"
+#include "keeper/demand.h"
 #include "keeper/keeper.h"
 #include "keeper/login.h"
 #include "keeper/resolve.h"
@@ -25,6 +26,7 @@ enum fact {
 	SECURED = 1 << 4,  /* TLS is up */
 	EXCHANGE = 1 << 5, /* of authentication, under way */
 	LOGIN = 1 << 6,
+	TURNING = 1 << 7,  /* ATRN is granted: the connection is about to be flush's */
 };
 
 /* These outlast a transaction. */
@@ -41,6 +43,8 @@ struct keeper {
 	struct secure secure;
 	struct login login;
 	unsigned asked;        /* ETRN and ATRN so far */
+	bool turned;           /* the last word was said */
+	struct demand_turn turn;
 	unsigned notify;       /* of the next recipient */
 	char orcpt[LIMIT_ORCPT + 1];
 	struct transaction transaction;
@@ -79,5 +83,7 @@ bool client_do_cancel(struct keeper *k);
 
 /* request_demand.c: mail that its owner asks for. */
 bool demand_do_flush(struct keeper *k);
+bool demand_do_turn(struct keeper *k);
+bool demand_do_turned(struct keeper *k);
 
 #endif

@@ -1,4 +1,4 @@
-/* The requests of a login for mail that waits for it (ETRN); see request.h and demand.h. */
+/* The requests of a login for mail that waits for it (ETRN, ATRN); see request.h and demand.h. */
 #include <string.h>
 
 #include "base/log.h"
@@ -60,12 +60,18 @@ log_request(const struct keeper *k, const char *id, enum answer a,
 	log_send(&l, a == ANSWER_DENIED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
 }
 
+static struct demand
+demand_of(const struct keeper *k, const char *id)
+{
+	return (struct demand){ k->own.state, k->own.domains, &k->own.flush, k->login.name, id };
+}
+
 bool
 demand_do_flush(struct keeper *k)
 {
 	const char *kind = k->in.field[0], *name = k->in.field[1];
 	char id[LIMIT_ID + 1];
-	struct demand d = { k->own.state, k->own.domains, &k->own.flush, k->login.name, id };
+	struct demand d = demand_of(k, id);
 	struct demand_result r;
 	enum answer a;
 
@@ -78,4 +84,60 @@ demand_do_flush(struct keeper *k)
 	packet_start(&k->out, ANSWER_YES);
 	packet_addu(&k->out, r.count);
 	return request_reply(k, -1);
+}
+
+/* Where ATRN is: see session/demand.c, which offers it. */
+static bool
+may_turn(const struct keeper *k)
+{
+	enum service s = k->own.job.service;
+
+	return s == SERVICE_ODMR || (is_submission(s) && k->own.conf->atrn_submission);
+}
+
+static void
+log_turn(const char *id, const char *what, const char *result)
+{
+	struct log_line l;
+
+	log_start(&l, "atrn");
+	log_field(&l, "id", id);
+	log_field(&l, "what", what);
+	log_field(&l, "result", result);
+	log_send(&l, LOG_LEVEL_INFO);
+}
+
+bool
+demand_do_turn(struct keeper *k)
+{
+	struct demand d = demand_of(k, k->turn.id);
+	enum answer a;
+
+	if (!may_turn(k) || strlen(k->in.field[0]) > LIMIT_ATRN || !make_id(k, k->turn.id))
+		return false;
+	a = demand_turn(&d, k->in.field[0], &k->turn);
+	if (a == ANSWER_YES)
+		k->have |= TURNING;
+	else
+		log_turn(k->turn.id, k->in.field[0], a == ANSWER_DENIED    ? "denied" :
+		                                     a == ANSWER_NONE_WAIT ? "none" : "failed");
+	return request_say(k, a);
+}
+
+/* The session has closed its descriptor; ours, and TLS behind it, are flush's from here on. */
+bool
+demand_do_turned(struct keeper *k)
+{
+	struct demand d = demand_of(k, k->turn.id);
+	char client[64];
+	struct text t;
+
+	text_init(&t, client, sizeof client);
+	ip_text(&t, &k->own.job.client);
+	k->turned = demand_turned(&d, &k->turn, k->own.job.client.known ? client : "unknown",
+	                          k->own.job.conn);
+	log_turn(k->turn.id, k->turn.domains, k->turned ? "turned" : "failed");
+	if (!k->turned)
+		k->lost = true;
+	return true;
 }

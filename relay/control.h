@@ -14,6 +14,12 @@ enum control_word {
 	 * (whatever is due or not); then an id for the log, or "".
 	 */
 	CONTROL_RUN = 'd',
+	/*
+	 * To the runner: a client has asked for its mail over the connection beside this, on
+	 * which it is the server now (ATRN). Its address, names of queues with a comma between
+	 * them, an id for the log. Answered like CONTROL_RUN.
+	 */
+	CONTROL_TURN = 't',
 	/* From it: start a sender; beside it the sender's end of its boundary. Not answered. */
 	CONTROL_SENDER = 's',
 	/*
@@ -24,7 +30,7 @@ enum control_word {
 	CONTROL_REPORT = 'i',
 	/* To the runner: a letter of enum control_reported. */
 	CONTROL_REPORTED = 'I',
-	/* From it, after CONTROL_RUN: a letter of enum control_done. */
+	/* From it, after CONTROL_RUN or CONTROL_TURN: a letter of enum control_done. */
 	CONTROL_DONE = 'e',
 };
 

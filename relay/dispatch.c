@@ -76,8 +76,22 @@ give_domain(struct dispatch *d, struct runner_seat *s)
 		return false;
 	}
 	s->busy = true;
+	s->turned = false;
 	d->n_busy++;
 	return true;
+}
+
+static void
+assign_turned(struct dispatch *d)
+{
+	struct runner_seat *s;
+
+	while ((s = dispatch_turn_seat(d)) != NULL) {
+		if (s->pid == 0 && !dispatch_start_runner(d, s))
+			return; /* it waits, and is given up in time */
+		if (!dispatch_give_turn(d, s))
+			leave_seat(d, s);
+	}
 }
 
 /* Idle ones first, then as many more as may be. */
@@ -86,6 +100,7 @@ assign(struct dispatch *d)
 {
 	static struct runner_seat wanted;
 
+	assign_turned(d);
 	for (unsigned i = 0; i < d->n_seats; i++) {
 		struct runner_seat *s = &d->seats[i];
 
@@ -122,6 +137,8 @@ on_done(struct dispatch *d, struct runner_seat *s, const struct packet *p)
 		return false;
 	s->busy = false;
 	d->n_busy--;
+	if (s->turned)
+		return true;
 	/* What was told of while the other run read its directory is not to wait for long. */
 	if (p->field[0][0] == DONE_BUSY && (d->setup->n_doors > 0 || d->setup->feed != -1) &&
 	    s->tries < BUSY_TRIES)
@@ -248,7 +265,8 @@ is_listening(const struct dispatch *d)
 static bool
 has_work(const struct dispatch *d)
 {
-	return d->n_busy > 0 || (!must_stop && (d->n_pending > 0 || d->scan != NULL));
+	return d->n_busy > 0 ||
+	       (!must_stop && (d->n_pending > 0 || d->n_turned > 0 || d->scan != NULL));
 }
 
 static void
@@ -275,6 +293,8 @@ wait_ms(const struct dispatch *d)
 	if (d->setup->scan == DISPATCH_DUE && d->scan == NULL && d->scan_again < until &&
 	    d->n_busy > 0 && d->stop_at == 0)
 		until = d->scan_again;
+	if (d->n_turned > 0 && d->turned[0].until < until)
+		until = d->turned[0].until;
 	for (unsigned i = 0; i < d->n_pending; i++)
 		if (d->pending[i].after > now && d->pending[i].after < until)
 			until = d->pending[i].after;
@@ -290,7 +310,7 @@ wait_once(struct dispatch *d)
 	static struct pollfd p[LIMIT_RUNNERS + DISPATCH_DOORS + 1];
 	const struct dispatch_setup *setup = d->setup;
 	/* Full: the words wait in their socket. */
-	bool listen = is_listening(d) && d->n_pending < PENDING_MAX;
+	bool listen = is_listening(d) && d->n_pending < PENDING_MAX && d->n_turned < TURNED_MAX;
 	int64_t ms = wait_ms(d);
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
 	unsigned n = d->n_seats;
@@ -359,6 +379,7 @@ dispatch_run(const struct dispatch_setup *setup)
 	for (;;) {
 		d.stop = must_stop != 0;
 		dispatch_scan_again(&d);
+		dispatch_drop_turns(&d);
 		assign(&d);
 		tell_status(&d);
 		if (has_work(&d))

@@ -11,7 +11,7 @@
 struct runner_seat {
 	pid_t pid;                   /* 0: nobody sits here */
 	int control;
-	bool busy;
+	bool busy, turned;           /* turned: with a customer's connection, not a domain */
 	char domain[LIMIT_NAME + 1]; /* being run */
 	char how[8];
 	char id[LIMIT_ID + 1];
@@ -29,6 +29,16 @@ struct pending {
 	int64_t after;               /* clock_ms() */
 };
 
+/* A connection that was turned, and waits for a runner. */
+struct turned {
+	int conn;                    /* -1: none */
+	char id[LIMIT_ID + 1];
+	char client[64];             /* its address */
+	char domains[LIMIT_ATRN + 1]; /* names of queues, a comma between them */
+	int64_t until;               /* clock_ms(): given up then */
+};
+
+#define TURNED_MAX 32
 #define PENDING_MAX 1024
 /* A domain that another flush has is tried again so often. */
 #define BUSY_TRIES 30
@@ -42,6 +52,8 @@ struct dispatch {
 	int64_t scan_again;           /* clock_ms() */
 	unsigned n_pending;
 	struct pending pending[PENDING_MAX];
+	unsigned n_turned;
+	struct turned turned[TURNED_MAX];
 	unsigned n_seats, n_busy;
 	struct runner_seat seats[LIMIT_RUNNERS];
 	int64_t idle_since;
@@ -56,6 +68,15 @@ void dispatch_add(struct dispatch *d, const char *domain, const char *how, const
                   unsigned tries);
 void dispatch_read_door(struct dispatch *d, int door);
 void dispatch_read_feed(struct dispatch *d);
+/* A connection, which is the dispatcher's from here on, and "turn ID CLIENT DOMAIN,DOMAIN". */
+void dispatch_turn(struct dispatch *d, char *word, int conn);
+/* The seat a turned connection may have now, or NULL: there is none, or none waits. */
+struct runner_seat *dispatch_turn_seat(struct dispatch *d);
+/* Gives the first that waits to the seat. False: logged, and the connection is closed. */
+bool dispatch_give_turn(struct dispatch *d, struct runner_seat *s);
+/* Those that have waited too long are closed. */
+void dispatch_drop_turns(struct dispatch *d);
+
 /* Begins to read the spool; the second does so where it is time to. */
 void dispatch_scan(struct dispatch *d);
 void dispatch_scan_again(struct dispatch *d);

@@ -13,7 +13,8 @@
 #include "relay/schedule.h"
 
 #define BUSY_MS 2000  /* until a domain that another flush has is tried again */
-#define DISPATCH_WORD (LIMIT_NAME + 16 + LIMIT_ID)
+/* The longest word: a turned connection's. */
+#define DISPATCH_WORD (LIMIT_ATRN + LIMIT_ID + 128)
 #define SCAN_MS 60000 /* --due, while something is being sent: what became due meanwhile */
 
 /* -1: no such word. */
@@ -94,16 +95,50 @@ take_word(struct dispatch *d, char *word)
 	dispatch_add(d, domain, how, id, 0);
 }
 
+/* A datagram, and the descriptor beside it, or -1. As recvmsg(2). */
+static ssize_t
+receive_word(int door, char *word, size_t room, int *fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { word, room };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	                      .msg_controllen = sizeof control };
+	ssize_t n = recvmsg(door, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+	*fd = -1;
+	/* Room for one: the kernel closes what there may be more. */
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof *fd))
+		memcpy(fd, CMSG_DATA(c), sizeof *fd);
+	if (msg.msg_flags & MSG_TRUNC)
+		n = 0; /* nobody's word is that long */
+	return n;
+}
+
+static void
+take_any(struct dispatch *d, char *word, int fd)
+{
+	if (fd != -1)
+		dispatch_turn(d, word, fd);
+	else
+		take_word(d, word);
+}
+
 void
 dispatch_read_door(struct dispatch *d, int door)
 {
-	char word[DISPATCH_WORD];
+	static char word[DISPATCH_WORD];
 	ssize_t n;
+	int fd;
 
-	while (d->n_pending < PENDING_MAX &&
-	       (n = recv(door, word, sizeof word - 1, MSG_DONTWAIT)) >= 0) {
+	while (d->n_pending < PENDING_MAX && d->n_turned < TURNED_MAX &&
+	       (n = receive_word(door, word, sizeof word - 1, &fd)) >= 0) {
 		word[n] = '\0';
-		take_word(d, word);
+		take_any(d, word, fd);
 	}
 }
 
@@ -113,14 +148,18 @@ dispatch_read_feed(struct dispatch *d)
 	static struct packet p;
 	int r = packet_recv(d->setup->feed, &p);
 
-	packet_close_fds(&p);
-	if (r == 1 && p.letter == HELPER_WORD && p.n == 1) {
-		char word[DISPATCH_WORD];
+	if (r == 1 && p.letter == HELPER_WORD && p.n == 1 && p.fd[1] == -1) {
+		static char word[DISPATCH_WORD];
+		int fd = p.fd[0];
 
-		if (text_copy(word, sizeof word, p.field[0]))
-			take_word(d, word);
+		if (text_copy(word, sizeof word, p.field[0])) {
+			p.fd[0] = -1;
+			take_any(d, word, fd);
+		}
+		packet_close_fds(&p);
 		return;
 	}
+	packet_close_fds(&p);
 	d->gone = r == 0 || (r == -1 && errno != EAGAIN && errno != EINTR && errno != EBADMSG);
 }
 

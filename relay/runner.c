@@ -59,7 +59,7 @@ load_next(struct run *r)
 	struct work *w = free_work(r);
 	const char *name;
 
-	while (!must_stop && (name = queue_next(&r->queue)) != NULL) {
+	while (!must_stop && !run_is_over(r) && (name = queue_next(&r->queue)) != NULL) {
 		enum queue_loaded loaded = queue_load(&r->queue, name, &w->m);
 
 		if (loaded == QUEUE_SKIPPED && errno != 0)
@@ -130,6 +130,8 @@ connect_more(struct run *r)
 	s = find_slot(r, SLOT_FREE);
 	if (s == NULL)
 		return true;
+	if (run_is_over(r))
+		return false;
 	if (!run_find_hop(r, r->strict, 0, &hop))
 		return false;
 	if (slot_start(r, s, hop, r->strict, false))
@@ -147,7 +149,8 @@ assign(struct run *r)
 	while (r->n_waiting > 0 || load_next(r)) {
 		struct slot *s = find_slot(r, SLOT_IDLE);
 
-		if (s != NULL) {
+		/* Nothing that wants REQUIRETLS over a connection that the other side has made. */
+		if (s != NULL && !(r->turned && r->strict)) {
 			slot_send(r, s, r->waiting[--r->n_waiting]);
 			continue;
 		}
@@ -230,8 +233,9 @@ pass(struct run *r, bool strict)
 		if (has_busy(r))
 			poll_slots(r);
 	}
+	/* A turned connection is for the next domain, too. */
 	for (unsigned i = 0; i < r->n_slots; i++)
-		if (r->slots[i].state != SLOT_FREE)
+		if (r->slots[i].state != SLOT_FREE && !r->turned)
 			slot_quit(&r->slots[i]);
 	if (queue_sync(&r->queue) == -1)
 		log_error("sync a queue", errno);
@@ -239,8 +243,8 @@ pass(struct run *r, bool strict)
 
 /* -- a run --------------------------------------------------------------------------------------------- */
 
-static void
-passes(struct run *r)
+void
+run_passes(struct run *r)
 {
 	struct timespec seen = { 0, 0 };
 	int retry = queue_open_retry(&r->queue, false);
@@ -324,22 +328,20 @@ run_domain(struct run *r, const char *name, const char *how)
 	}
 	(void)queue_domain(r->domain, name); /* queue_open() has asked */
 	if (is_to_run(r, how, &done))
-		passes(r);
+		run_passes(r);
 	queue_close(&r->queue);
 	return done;
 }
 
-/* What became of a request: its id is that of the keeper's line. */
-static void
-log_asked(const struct run *r, const char *id, const char *name, enum control_done done)
+void
+run_log_asked(const struct run *r, const char *id, const char *name, const char *result)
 {
 	struct log_line l;
 
 	log_start(&l, "flush");
 	log_field(&l, "id", id);
 	log_field(&l, "domain", name);
-	log_field(&l, "result", done == DONE_RUN ? "done" : done == DONE_BUSY ? "busy" :
-	                        done == DONE_NONE ? "none" : "failed");
+	log_field(&l, "result", result);
 	log_number(&l, "sent", r->sent);
 	log_number(&l, "failed", r->failed);
 	log_number(&l, "left", r->left);
@@ -436,6 +438,51 @@ confine(const struct runner_setup *setup)
 	}
 }
 
+/* CONTROL_RUN. */
+static enum control_done
+take_run(struct run *r, const struct packet *p)
+{
+	static const struct {
+		enum control_done done;
+		const char *word;
+	} words[] = {
+		{ DONE_RUN, "done" },
+		{ DONE_BUSY, "busy" },
+		{ DONE_NONE, "none" },
+	};
+	char name[LIMIT_NAME + 1], how[8], id[LIMIT_ID + 1];
+	const char *word = "failed";
+	enum control_done done;
+
+	if (p->n != 3 || p->fd[0] != -1 || !text_copy(name, sizeof name, p->field[0]) ||
+	    !text_copy(how, sizeof how, p->field[1]) || !text_copy(id, sizeof id, p->field[2]))
+		return 0;
+	done = run_domain(r, name, how);
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (words[i].done == done)
+			word = words[i].word;
+	if (id[0] != '\0')
+		run_log_asked(r, id, name, word);
+	return done;
+}
+
+/* CONTROL_TURN. The connection is ours. */
+static enum control_done
+take_turn(struct run *r, struct packet *p)
+{
+	char client[64], domains[LIMIT_ATRN + 1], id[LIMIT_ID + 1];
+	int conn = p->fd[0];
+
+	if (p->n != 3 || conn == -1 || p->fd[1] != -1 ||
+	    !text_copy(client, sizeof client, p->field[0]) ||
+	    !text_copy(domains, sizeof domains, p->field[1]) ||
+	    !text_copy(id, sizeof id, p->field[2]))
+		return 0;
+	p->fd[0] = -1;
+	run_turn(r, conn, client, domains, id);
+	return DONE_RUN;
+}
+
 int
 runner_work(const struct runner_setup *setup)
 {
@@ -443,22 +490,16 @@ runner_work(const struct runner_setup *setup)
 	static struct packet p;
 
 	r.setup = setup;
+	r.conn = -1;
 	if (!read_login(&r) || !prepare(&r) || !confine(setup))
 		return 111;
 	while (!must_stop && packet_recv(setup->control, &p) == 1) {
-		char name[LIMIT_NAME + 1], how[8], id[LIMIT_ID + 1];
-		bool good = p.letter == CONTROL_RUN && p.n == 3 && p.fd[0] == -1 &&
-		            text_copy(name, sizeof name, p.field[0]) &&
-		            text_copy(how, sizeof how, p.field[1]) &&
-		            text_copy(id, sizeof id, p.field[2]);
-		enum control_done done;
+		enum control_done done = p.letter == CONTROL_RUN  ? take_run(&r, &p) :
+		                         p.letter == CONTROL_TURN ? take_turn(&r, &p) : 0;
 
 		packet_close_fds(&p);
-		if (!good)
+		if (done == 0)
 			return 111;
-		done = run_domain(&r, name, how);
-		if (id[0] != '\0')
-			log_asked(&r, id, name, done);
 		packet_start(&p, CONTROL_DONE);
 		packet_addc(&p, (char)done);
 		if (packet_send(setup->control, &p, -1) == -1)

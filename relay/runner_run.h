@@ -22,6 +22,8 @@
 #define RUNNER_MESSAGE (6 * 3600)
 /* Finished messages wait so long for others before they are synced. */
 #define RUNNER_SYNC_MS 5
+/* RFC 2645: both sides of a turned connection wait ten minutes for each other. */
+#define RUNNER_TURNED 600
 /* Connections one after the other that end without a reply to a message: enough. */
 #define RUNNER_BARREN 3
 
@@ -83,6 +85,8 @@ struct run {
 	struct next next;
 	enum next_tls tls;
 	bool is_relay;      /* the configured one: with its login */
+	bool turned;        /* over a connection that the customer has made */
+	int conn;           /* that connection, until a sender has it; or -1 */
 	bool held;          /* deliver = hold: it waits for its owner, however long */
 	bool now;           /* whatever is due or not */
 	bool routed;
@@ -101,6 +105,26 @@ struct run {
 	unsigned n_waiting; /* loaded, to be given to a connection */
 	struct work *waiting[LIMIT_PER_DESTINATION + 1];
 };
+
+/* -- runner.c -------------------------------------------------------------------------------- */
+
+/* All that is due of a queue that is open and configured, until nothing new comes. */
+void run_passes(struct run *r);
+
+/* What became of a request: its id is that of the keeper's line. result: "done" and such. */
+void run_log_asked(const struct run *r, const char *id, const char *name, const char *result);
+
+/* -- runner_turn.c: ATRN ---------------------------------------------------------------------- */
+
+/*
+ * Sends the mail of domains (queues, a comma between them) over conn, which is closed or a
+ * sender's in the end. client: whose address that is, for the log.
+ */
+void run_turn(struct run *r, int conn, const char *client, const char *domains,
+              const char *id);
+
+/* A turned connection has gone: what is left stays as it is. */
+bool run_is_over(const struct run *r);
 
 /* -- runner_route.c: where to -------------------------------------------------------------- */
 

@@ -77,13 +77,13 @@ say_connect(const struct run *r, struct slot *s, int conn)
 	static struct packet p;
 
 	packet_start(&p, SEND_CONNECT);
-	packet_add(&p, conn != -1 ? r->next.path : h->address);
+	packet_add(&p, r->next.path[0] != '\0' ? r->next.path : h->address);
 	packet_addu(&p, h->port);
 	packet_add(&p, r->next.kind == NEXT_LMTP ? "lmtp" : "smtp");
 	packet_add(&p, r->setup->conf->hostname);
 	packet_addc(&p, slot_tls_wish(r, s));
 	packet_addu(&p, RUNNER_CONNECT);
-	packet_addu(&p, RUNNER_REPLY);
+	packet_addu(&p, r->turned ? RUNNER_TURNED : RUNNER_REPLY);
 	packet_addu(&p, RUNNER_FINAL);
 	return packet_send(s->boundary, &p, conn);
 }
@@ -122,6 +122,10 @@ slot_start(struct run *r, struct slot *s, unsigned hop, bool strict, bool plain)
 	if (r->next.path[0] != '\0' && (conn = connect_path(r->next.path)) == -1) {
 		no_hop(r, s, '4', "4.4.1", strerror(errno));
 		return true;
+	}
+	if (r->turned) {
+		conn = r->conn; /* there is no other one */
+		r->conn = -1;
 	}
 	good = ask_for_sender(r, s) && say_connect(r, s, conn) == 0;
 	if (!good)
@@ -306,6 +310,9 @@ no_hop(struct run *r, struct slot *s, char class, const char *code, const char *
 	struct slot old = *s;
 	unsigned hop;
 
+	/* A customer whose server is out of sorts has not refused its mail. */
+	if (r->turned)
+		class = '4';
 	lost(r, s);
 	if (old.tls_failed && !old.must && !old.plain) {
 		(void)slot_start(r, s, old.hop, old.strict, true);
@@ -320,7 +327,8 @@ no_hop(struct run *r, struct slot *s, char class, const char *code, const char *
 	log_field(&l, "code", code);
 	log_field(&l, "reply", text);
 	log_send(&l, LOG_LEVEL_WARNING);
-	schedule_failed(&r->schedule, name, r->setup->conf, time(NULL), code, text);
+	if (!r->turned)
+		schedule_failed(&r->schedule, name, r->setup->conf, time(NULL), code, text);
 	remember(&r->no_hop[old.strict], class, code, text);
 	if (run_find_hop(r, old.strict, old.hop + 1, &hop))
 		(void)slot_start(r, s, hop, old.strict, false);

@@ -320,6 +320,21 @@ ask_flush(struct ask *k, enum ask_kind kind, const char *name, uint64_t *count)
 	return answer;
 }
 
+enum answer
+ask_turn(struct ask *k, const char *domains)
+{
+	packet_start(&k->packet, VERB_TURN);
+	packet_add(&k->packet, domains);
+	return ask(k);
+}
+
+void
+ask_turned(struct ask *k)
+{
+	packet_start(&k->packet, VERB_TURNED);
+	tell(k);
+}
+
 void
 ask_log(struct ask *k, enum event e)
 {

@@ -103,6 +103,11 @@ void ask_cancel(struct ask *k);
 /* ETRN. On ANSWER_YES *count is how many messages wait. */
 enum answer ask_flush(struct ask *k, enum ask_kind kind, const char *name, uint64_t *count);
 
+/* ATRN: domains with a comma between them, or "". */
+enum answer ask_turn(struct ask *k, const char *domains);
+/* After the descriptor is closed: the connection is another's. Nothing may be asked then. */
+void ask_turned(struct ask *k);
+
 void ask_log(struct ask *k, enum event e);
 
 #endif

@@ -21,6 +21,7 @@ enum flag {
 	SMTP_ONLY = 1 << 1,
 	LMTP_ONLY = 1 << 2,
 	PROXY_ONLY = 1 << 4, /* unknown to other clients */
+	ODMR = 1 << 5,      /* on port 366, too, which has little else (RFC 2645 5.4) */
 	COUNTED = 1 << 3,   /* counted octets follow the line even when it is refused */
 };
 
@@ -47,9 +48,9 @@ static const struct reply *do_quit(struct session *s, const char *arg);
 
 static const struct command commands[] = {
 	/* verb   run           arg      needs              bars    flags */
-	{ "HELO", do_helo,      ARG,     0,                 0,      SMTP_ONLY,
+	{ "HELO", do_helo,      ARG,     0,                 0,      SMTP_ONLY | ODMR,
 	  "HELO host.example: greet, without extensions" },
-	{ "EHLO", do_hello,     ARG,     0,                 0,      SMTP_ONLY,
+	{ "EHLO", do_hello,     ARG,     0,                 0,      SMTP_ONLY | ODMR,
 	  "EHLO host.example: greet, and learn the extensions" },
 	{ "LHLO", do_hello,     ARG,     0,                 0,      LMTP_ONLY,
 	  "LHLO host.example: greet, and learn the extensions" },
@@ -63,26 +64,29 @@ static const struct command commands[] = {
 	  "DATA: send the message, ended by a dot on a line of its own" },
 	{ "BDAT", body_do_bdat, ARG,     HELLO | MAIL | RCPT, 0,    COUNTED,
 	  "BDAT octets [LAST]: send a piece of the message, octets follow the line" },
-	{ "RSET", do_rset,      NO_ARG,  0,                 0,      0,
+	{ "RSET", do_rset,      NO_ARG,  0,                 0,      ODMR,
 	  "RSET: forget the message begun" },
-	{ "NOOP", do_noop,      OPT_ARG, 0,                 0,      0,
+	{ "NOOP", do_noop,      OPT_ARG, 0,                 0,      ODMR,
 	  "NOOP: do nothing, say ok" },
 	{ "VRFY", do_vrfy,      ARG,     0,                 0,      0,
 	  "VRFY user@example.org: is there such a mailbox? (252: not told)" },
 	{ "EXPN", do_expn,      ARG,     0,                 0,      0,
 	  "EXPN list@example.org: where does mail for it go?" },
-	{ "HELP", do_help,      OPT_ARG, 0,                 0,      0,
+	{ "HELP", do_help,      OPT_ARG, 0,                 0,      ODMR,
 	  "HELP [command]: this text" },
 	{ "STARTTLS", do_starttls, NO_ARG, HELLO,          TLS | MAIL, SYNC,
 	  "STARTTLS: speak TLS from here on" },
-	{ "AUTH", sasl_do_auth, ARG,     HELLO,             LOGIN | MAIL, 0,
+	{ "AUTH", sasl_do_auth, ARG,     HELLO,             LOGIN | MAIL, ODMR,
 	  "AUTH mechanism [initial-response]: show who you are; EHLO lists mechanisms" },
 	{ "ETRN", demand_do_etrn, ARG,   HELLO | LOGIN,     MAIL,   SMTP_ONLY,
 	  "ETRN example.org: have its waiting mail sent now; @example.org: and that of the "
 	  "domains below, #name: of a queue" },
 	{ "QSND", demand_do_etrn, ARG,   HELLO | LOGIN,     MAIL,   SMTP_ONLY,
 	  "QSND example.org: the same as ETRN" },
-	{ "QUIT", do_quit,      NO_ARG,  0,                 0,      0,
+	{ "ATRN", demand_do_atrn, OPT_ARG, HELLO | LOGIN,   MAIL,   SMTP_ONLY | ODMR | SYNC,
+	  "ATRN example.org,example.net: send me their waiting mail over this connection; "
+	  "without a domain all of mine" },
+	{ "QUIT", do_quit,      NO_ARG,  0,                 0,      ODMR,
 	  "QUIT: say goodbye" },
 	{ "XCLIENT", xclient_do, ARG,    0,                 MAIL,   PROXY_ONLY,
 	  "XCLIENT ADDR=a HELO=h: a proxy tells who its client is" },
@@ -118,7 +122,18 @@ is_offered(const struct session *s, const struct command *c)
 {
 	if (c->flags & PROXY_ONLY && !xclient_is_allowed(s))
 		return false;
+	if (s->setup->service == SERVICE_ODMR && !(c->flags & ODMR))
+		return false;
 	return !(c->flags & (is_lmtp(s) ? SMTP_ONLY : LMTP_ONLY));
+}
+
+/* Why it is not. */
+static const struct reply *
+find_elsewhere(const struct session *s)
+{
+	if (s->setup->service == SERVICE_ODMR)
+		return &reply_not_here;
+	return is_lmtp(s) ? &reply_use_lhlo : &reply_use_ehlo;
 }
 
 static const struct command *
@@ -135,7 +150,7 @@ static const struct reply *
 find_objection(struct session *s, const struct command *c, const char *arg)
 {
 	if (!is_offered(s, c))
-		return is_lmtp(s) ? &reply_use_lhlo : &reply_use_ehlo;
+		return find_elsewhere(s);
 	if (c->argument == NO_ARG && *arg != '\0')
 		return &reply_no_argument;
 	if (c->argument == ARG && *arg == '\0')
@@ -263,10 +278,23 @@ static const struct keyword {
 	{ "STARTTLS", NULL, may_start_tls },   /* RFC 3207 */
 	{ "AUTH", sasl_add_mechanisms, sasl_is_offered }, /* RFC 4954 */
 	{ "ETRN", NULL, demand_is_offered },   /* RFC 1985 */
+	{ "ATRN", NULL, demand_may_turn },     /* RFC 2645 */
 	{ "VRFY", NULL, NULL },                /* RFC 5321 3.5 */
 	{ "EXPN", NULL, is_vrfy_on },
 	{ "XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT", NULL, xclient_is_allowed },
 };
+
+/* RFC 2645 5.1.1: what concerns messages has no place there. */
+static bool
+is_on_odmr(const struct keyword *k)
+{
+	static const char *const names[] = { "PIPELINING", "ENHANCEDSTATUSCODES", "AUTH", "ATRN" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(names[i], k->name) == 0)
+			return true;
+	return false;
+}
 
 static const struct reply *
 do_hello(struct session *s, const char *arg)
@@ -280,7 +308,8 @@ do_hello(struct session *s, const char *arg)
 	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
 		const struct keyword *k = &keywords[i];
 
-		if (k->when != NULL && !k->when(s))
+		if ((k->when != NULL && !k->when(s)) ||
+		    (s->setup->service == SERVICE_ODMR && !is_on_odmr(k)))
 			continue;
 		text_init(&t, line, sizeof line);
 		text_add(&t, k->name);

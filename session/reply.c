@@ -100,6 +100,14 @@ const struct reply reply_etrn_denied = { 459, "4.7.1", "not for you to ask for" 
 const struct reply reply_bad_etrn = { 501, "5.5.4",
 	"expected ETRN domain, ETRN @domain or ETRN #queue" };
 
+const struct reply reply_turning = { 250, "2.0.0", "OK, now reversing the connection" };
+const struct reply reply_turn_refused = { 450, "4.7.1", "not for you to ask for" };
+const struct reply reply_turn_later = { 451, "4.3.0", "cannot send now, try again later" };
+const struct reply reply_turn_none = { 453, "4.0.0", "you have no mail" };
+const struct reply reply_bad_turn = { 501, "5.5.4", "expected ATRN or ATRN domain,domain" };
+const struct reply reply_no_atrn = { 502, "5.5.1", "ATRN is not offered here" };
+const struct reply reply_not_here = { 502, "5.5.1", "this port is for ATRN" };
+
 const struct reply reply_no_user = { 550, "5.1.1", "no such mailbox" };
 const struct reply reply_no_domain = { 550, "5.1.2", "no such domain" };
 const struct reply reply_need_auth = { 530, "5.7.0", "authentication required" };

@@ -48,6 +48,10 @@ extern const struct reply reply_challenge, reply_authenticated, reply_auth_later
 extern const struct reply reply_etrn_started, reply_etrn_none, reply_etrn_under_way,
 	reply_etrn_count, reply_etrn_failed, reply_etrn_denied, reply_bad_etrn;
 
+/* ATRN, RFC 2645 7. */
+extern const struct reply reply_turning, reply_turn_refused, reply_turn_later,
+	reply_turn_none, reply_bad_turn, reply_no_atrn, reply_not_here;
+
 /* The reply to an answer of the keeper that is not ANSWER_YES. */
 const struct reply *reply_for(enum answer a);
 

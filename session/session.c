@@ -205,6 +205,16 @@ session_secure(struct session *s)
 	return true;
 }
 
+void
+session_turn(struct session *s)
+{
+	io_flush(&s->io);
+	close_connection(s);
+	s->io.gone = true;
+	ask_turned(&s->ask);
+	s->over = true;
+}
+
 /* What comes before the first command. */
 static const struct reply *
 begin(struct session *s)
@@ -256,7 +266,8 @@ session_run(const struct session_setup *setup)
 	else
 		io_linger(&s->io);
 	/* Both sides: nobody else who holds the connection keeps the client waiting. */
-	(void)shutdown(s->io.out, SHUT_RDWR);
+	if (s->io.out != -1)
+		(void)shutdown(s->io.out, SHUT_RDWR);
 	close_connection(s);
 	body_drop(s);
 	if (setup->wipe)

@@ -129,6 +129,9 @@ void session_line(struct session *s, const struct reply *r, const char *text);
  */
 bool session_secure(struct session *s);
 
+/* ATRN is answered: the connection is closed here, untouched, and another's from now on. */
+void session_turn(struct session *s);
+
 /* 220; or the refusal of one that spoke too early (RFC 5321 3.1), which is over. */
 const struct reply *session_greeting(struct session *s);
 

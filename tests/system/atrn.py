@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+# suite: timeout=150
+"""ATRN (RFC 2645): the connection turns round, with TLS beneath it; a customer written
+after the RFC, one that is killed, cut off or slow, and what is left of the mail then."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from dialin_talk import (DEADLINE, LOGIN, Place, case, client, expect, run_cases, trees,
+                         wait_for)
+
+D = "far.test"
+place = Place("odmr", "submission")
+place.add_login()
+place.hold(D)
+place.hold("b.test")
+place.hold("other.test", login="other@here.test")
+place.set_conf("", "atrn-on-submission", "yes")
+place.start()
+
+
+class Customer:
+    """The server's side of SMTP over a connection that has said ATRN."""
+
+    def __init__(self, what="", service="odmr", greeting=b"220 client.test ready"):
+        self.c = client(place, service)
+        self.code, self.text = self.c.docmd("ATRN", what)
+        self.f = self.c.file
+        self.sock = self.c.sock
+        self.commands = []
+        self.messages = []            # (recipients, text)
+        if self.code == 250 and greeting:
+            self.say(greeting)
+
+    def say(self, line):
+        self.sock.sendall(line + b"\r\n")
+
+    def serve(self, until=None):
+        """Until QUIT or the end; until(self) true: stops there."""
+        taken = []
+        for line in self.f:
+            line = line.rstrip(b"\r\n").decode()
+            self.commands.append(line)
+            verb = line[:4].upper()
+            if until and until(self, verb):
+                return
+            if verb == "EHLO":
+                self.sock.sendall(b"250-client.test\r\n250 8BITMIME\r\n")
+            elif verb == "MAIL":
+                taken = []
+                self.say(b"250 fine")
+            elif verb == "RCPT":
+                if "bad" in line:
+                    self.say(b"550 5.1.1 nobody")
+                    continue
+                taken.append(re.search("<(.*?)>", line).group(1))
+                self.say(b"250 fine")
+            elif verb == "DATA":
+                self.say(b"354 go")
+                text = b""
+                for part in self.f:
+                    if part == b".\r\n":
+                        break
+                    text += part
+                self.messages.append((taken, text))
+                if until and until(self, "."):
+                    return
+                self.say(b"250 taken")
+            elif verb == "QUIT":
+                self.say(b"221 bye")
+                return
+            else:
+                self.say(b"250 fine")
+
+    def got(self):
+        return sorted(a for to, _ in self.messages for a in to)
+
+    def close(self):
+        self.c.close()
+
+
+def put(n, domain=D, start=0, **more):
+    return [place.put(domain, "ok%d@%s" % (i, domain), **more) for i in range(start, start + n)]
+
+
+def clear():
+    for name in os.listdir(os.path.join(place.state, "spool")):
+        shutil.rmtree(os.path.join(place.state, "spool", name))
+
+
+def pids(word):
+    """Processes of the provider with the word in their command line or name."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % pid) as f:
+                fields = f.read().rpartition(")")
+            with open("/proc/%s/cmdline" % pid, "rb") as f:
+                line = f.read().decode(errors="replace")
+        except OSError:
+            continue
+        if int(fields[2].split()[3]) == place.process.pid and \
+                word in line + fields[0].partition("(")[2]:
+            found.append(int(pid))
+    return found
+
+
+@case("atrn: all the login's domains over one connection, TLS beneath it")
+def _():
+    put(3)
+    put(2, "b.test")
+    put(1, "other.test")
+    c = Customer()
+    expect((c.code, c.text) == (250, b"2.0.0 OK, now reversing the connection"), c.code, c.text)
+    c.serve()
+    expect(c.got() == ["ok0@b.test", "ok0@far.test", "ok1@b.test", "ok1@far.test",
+                       "ok2@far.test"], c.got())
+    expect(c.commands[0] == "EHLO mx.test" and c.commands[-1] == "QUIT" and
+           sum(x.startswith("EHLO") for x in c.commands) == 1, c.commands)
+    expect(b"Subject: hello\r\n\r\ntext\r\n" in c.messages[0][1] and
+           b"Return-Path" not in c.messages[0][1], c.messages[0])
+    wait_for(lambda: not place.waiting(D) and not place.waiting("b.test"), "nothing is left")
+    expect(len(place.waiting("other.test")) == 1, "another's mail stays")
+    mid = re.search(r" id=(\S+)", place.lines("atrn")[-1]).group(1)
+    wait_for(lambda: sum(" id=%s " % mid in x for x in place.lines("flush")) == 2,
+             "a line for each: " + place.log()[-900:])
+    expect(any("domain=far.test result=done sent=3 failed=0 left=0" in x
+               for x in place.lines("flush")), place.lines("flush"))
+    c.close()
+    clear()
+
+
+@case("atrn: on submission, behind STARTTLS; one domain of two")
+def _():
+    put(1)
+    put(1, "b.test")
+    c = Customer("b.test", service="submission")
+    c.serve()
+    expect(c.got() == ["ok0@b.test"] and len(place.waiting(D)) == 1, c.got())
+    clear()
+
+
+@case("atrn: no mail, then some; 451 while the mail is being sent to another connection")
+def _():
+    c = Customer()
+    expect(c.code == 453, c.code)
+    put(1)
+    expect(c.c.docmd("ATRN")[0] == 250)
+    c.say(b"220 client.test")
+    c.serve(lambda me, verb: verb == "MAIL")
+    expect(Customer().code == 451)
+    c.say(b"250 fine")
+    c.serve()
+    expect(c.got() == ["ok0@far.test"])
+    clear()
+
+
+@case("atrn: a recipient that is refused is reported, the others are sent")
+def _():
+    place.put(D, "ok@" + D, "bad@" + D)
+    c = Customer()
+    c.serve()
+    expect(c.got() == ["ok@far.test"], c.got())
+    wait_for(lambda: place.messages("alice"), "alice hears of it: " + place.log()[-600:])
+    expect(not place.waiting(D), "done")
+    clear()
+
+
+@case("atrn: a customer whose server is out of sorts keeps its mail, however old")
+def _():
+    before = len(place.messages("alice"))
+    for greeting in (b"554 no", b"421 later", b"nonsense", b"220 x\r\n220 twice"):
+        put(2, age=40 * 86400)
+        c = Customer(greeting=greeting)
+        c.serve()
+        c.close()
+        mid = re.search(r" id=(\S+)", place.lines("atrn")[-1]).group(1)
+        wait_for(lambda: any(" id=%s " % mid in x for x in place.lines("flush")), "it ends")
+        expect(len(place.waiting(D)) == 2, greeting, place.log()[-900:])
+        clear()
+    expect(len(place.messages("alice")) == before, "nobody is told anything")
+
+
+def locked(domain):
+    path = os.path.join(place.state, "spool", domain, "lock")
+    if not os.path.exists(path):
+        return False
+    with open(path) as f:
+        try:
+            trees.fcntl.flock(f, trees.fcntl.LOCK_SH | trees.fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+@case("atrn: the line breaks at every point of a message: all of it arrives in the end")
+def _():
+    for point in ("EHLO", "MAIL", "RCPT", "DATA", ".", "QUIT"):
+        put(3)
+        broken = Customer()
+        broken.serve(lambda me, verb: verb == point and
+                     (verb in ("EHLO", "QUIT") or len(me.messages) > 0))
+        broken.sock.close()
+        broken.c.close()
+        wait_for(lambda: not locked(D), "the run ends")
+        c = Customer()
+        c.serve() if c.code == 250 else None
+        expect(c.code == (453 if point == "QUIT" else 250), point, c.code)
+        acknowledged = broken.got()
+        # The reply to the final dot never came: that one message may come twice.
+        twice = sorted(set(acknowledged) & set(c.got()))
+        expect(set(acknowledged) | set(c.got()) == {"ok%d@far.test" % i for i in range(3)},
+               point, acknowledged, c.got())
+        expect(len(twice) <= (point == "."), point, twice)
+        expect(not place.waiting(D), point)
+        c.close()
+
+
+@case("atrn: session, keeper, runner, sender and dispatcher are killed: nothing is lost")
+def _():
+    for victim in ("smtpd", "flush"):
+        for when in ("EHLO", "DATA"):
+            put(3)
+            c = Customer()
+            killed = []
+
+            def kill(_, verb):
+                if verb == when and not killed:
+                    killed.extend(p for p in pids(victim) if p != place.process.pid)
+                    for pid in killed:
+                        os.kill(pid, signal.SIGKILL)
+            try:
+                c.serve(kill)
+            except OSError:
+                pass
+            expect(killed, "nobody to kill")
+            first = c.got()
+            c.close()
+            wait_for(lambda: not locked(D), "nobody has the lock")
+            again = client_when_ready()
+            if again.code == 250:
+                again.serve()
+            expect(set(first) | set(again.got()) == {"ok%d@far.test" % i for i in range(3)} and
+                   not place.waiting(D), victim, when, first, again.got(), again.code)
+            # Who was killed was not between the client and flush any more.
+            expect(victim == "flush" or first == ["ok%d@far.test" % i for i in range(3)],
+                   "the turned connection outlives smtpd", first)
+            again.close()
+
+
+def client_when_ready():
+    """smtpd forks again what was killed."""
+    until = time.monotonic() + DEADLINE
+    while True:
+        try:
+            c = Customer()
+            if c.code in (250, 453):
+                return c
+        except OSError:
+            pass
+        expect(time.monotonic() < until, "no client is served: " + place.log()[-600:])
+        time.sleep(0.2)
+
+
+try:
+    run_cases()
+finally:
+    place.remove()
