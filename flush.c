@@ -22,15 +22,18 @@
 #include "front/starter.h"
 #include "front/users.h"
 #include "relay/dispatch.h"
+#include "relay/fetch.h"
 #include "relay/route.h"
 #include "relay/router.h"
 
-#define USAGE "usage: flush [-c FILE] [--now] DOMAIN... | --due | --all | -F"
+#define USAGE "usage: flush [-c FILE] [--now] DOMAIN... | --due | --all | -F | --fetch PROVIDER [--etrn]"
 #define FIRST_FD 3   /* SD_LISTEN_FDS_START */
 #define MAX_DOMAINS 1000
 
 static struct conf conf;
 static const char *file = SYSCONFDIR "/postern/postern.conf";
+static struct conf_provider provider; /* --fetch */
+static bool etrn;
 static struct user session; /* who senders and the router become */
 
 static noreturn void
@@ -77,6 +80,8 @@ read_options(struct dispatch_setup *d, int argc, char **argv)
 		{ "due", no_argument, NULL, 'd' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "now", no_argument, NULL, 'n' },
+		{ "fetch", required_argument, NULL, 'f' },
+		{ "etrn", no_argument, NULL, 'e' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -99,10 +104,20 @@ read_options(struct dispatch_setup *d, int argc, char **argv)
 		case 'n':
 			d->now = true;
 			break;
+		case 'f':
+			if (optarg[0] == '\0' || !text_copy(provider.name, sizeof provider.name, optarg))
+				die_misused("--fetch: expected the name of a provider");
+			break;
+		case 'e':
+			etrn = true;
+			break;
 		default:
 			die_misused("unknown option");
 		}
 	}
+	if (provider.name[0] == '\0' ? etrn : optind < argc || d->scan != DISPATCH_NONE || d->now ||
+	                                      d->feed != -1)
+		die_misused("--etrn is for --fetch, and --fetch for itself");
 	if (optind < argc && (d->scan != DISPATCH_NONE || d->feed != -1))
 		die_misused("too many arguments");
 	read_domains(d, argc - optind, argv + optind);
@@ -249,6 +264,28 @@ set_limits(void)
 	}
 }
 
+/* Calls the provider; does not come back where that turns the connection. */
+static int
+fetch(struct dispatch_setup *d)
+{
+	struct fetch_setup f = { .conf = &conf, .provider = &provider, .etrn = etrn };
+
+	if (conf_load_provider(&conf, &provider, file, log_conf, NULL) != 0)
+		die_temp("the configuration has errors: postern check lists them", 0);
+	if (!provider.found)
+		die_misused("--fetch: there is no such section [provider NAME]");
+	set_limits();
+	d->state = open_directory(AT_FDCWD, conf.state, "open STATE");
+	find_users(d);
+	open_tls(d);
+	f.tls = d->tls;
+	f.jail = d->jail;
+	f.session = d->session;
+	f.session_gid = d->session_gid;
+	f.router = start_router(d);
+	return fetch_run(&f);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -259,6 +296,8 @@ main(int argc, char **argv)
 	(void)umask(077);
 	(void)signal(SIGCHLD, SIG_DFL); /* whoever started us may have ignored it */
 	read_options(&d, argc, argv);
+	if (provider.name[0] != '\0')
+		return fetch(&d);
 	find_doors(&d);
 	if (d.scan == DISPATCH_NONE && d.n_doors == 0 && d.feed == -1 &&
 	    (d.domains == NULL || d.domains[0] == NULL))

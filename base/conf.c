@@ -285,6 +285,17 @@ static const struct ini_key global_keys[] = {
 	{ "sending", "retry-max", ini_seconds, AT(retry_max), 1, 86400,
 	  "a time such as 2h, 1s to 1d" },
 	{ "sending", "reports", ini_uint, AT(reports), 0, 1000000, "0 to 1000000 an hour" },
+	{ "provider *", "host", conf_parse_provider, 0, PROVIDER_HOST, INI_REPEATS,
+	  "a host name or an address" },
+	{ "provider *", "port", conf_parse_provider, 0, PROVIDER_PORT, INI_REPEATS, "1 to 65535" },
+	{ "provider *", "tls", conf_parse_provider, 0, PROVIDER_TLS, INI_REPEATS,
+	  "implicit or starttls" },
+	{ "provider *", "mode", conf_parse_provider, 0, PROVIDER_MODE, INI_REPEATS,
+	  "atrn or etrn" },
+	{ "provider *", "login", conf_parse_provider, 0, PROVIDER_LOGIN, INI_REPEATS,
+	  "a file of two lines, login and password" },
+	{ "provider *", "domains", conf_parse_provider, 0, PROVIDER_DOMAINS, INI_REPEATS,
+	  "domains such as example.org; with mode = etrn also @example.org and #queue" },
 	{ "tls *", "cert", parse_paths_key, 0, CERT, INI_REPEATS, PATHS },
 	{ "tls *", "key", parse_paths_key, 0, KEY, INI_REPEATS, PATHS },
 	{ "sockets", "tls", ini_text, AT(tls_socket), 0, LIMIT_SOCKET + 1, SOCKET },
@@ -469,6 +480,8 @@ resolve_paths(struct conf *c)
 	       resolve(c, t->client_ca, sizeof t->client_ca) &&
 	       resolve(c, c->tls_ca, sizeof c->tls_ca) &&
 	       resolve(c, c->relay_login, sizeof c->relay_login) &&
+	       (c->provider == NULL ||
+	        resolve(c, c->provider->login, sizeof c->provider->login)) &&
 	       (strcmp(c->dns_anchor, "none") == 0 ||
 	        resolve(c, c->dns_anchor, sizeof c->dns_anchor)) &&
 	       resolve(c, c->tls_socket, sizeof c->tls_socket) &&
@@ -487,10 +500,24 @@ has_default_identity(const struct conf_tls *t)
 }
 
 static void
+check_provider(const struct conf_provider *p, struct ini_file *f)
+{
+	if (p->host[0] == '\0')
+		ini_error(f, "missing key 'host' of provider", p->name, "a host name or an address");
+	if (p->login[0] == '\0')
+		ini_error(f, "missing key 'login' of provider", p->name,
+		          "a file of two lines, login and password");
+	if (p->etrn && p->domains[0] == '\0')
+		ini_error(f, "missing key 'domains' of provider", p->name, "what to ask for by ETRN");
+}
+
+static void
 check_whole(const struct conf *c, struct ini_file *f)
 {
 	const struct conf_tls *t = c->tls_files;
 
+	if (c->provider != NULL && c->provider->found)
+		check_provider(c->provider, f);
 	if (c->retry_min > c->retry_max)
 		ini_error(f, "retry-min is over retry-max", NULL, NULL);
 	if (c->hostname[0] == '\0')
@@ -509,9 +536,9 @@ check_whole(const struct conf *c, struct ini_file *f)
 		          "a certificate for clients that ask for no name");
 }
 
-unsigned
-conf_load_tls(struct conf *c, struct conf_tls *t, const char *file, conf_report *report,
-              void *context)
+static unsigned
+load(struct conf *c, struct conf_tls *t, struct conf_provider *p, const char *file,
+     conf_report *report, void *context)
 {
 	struct ini_file f = {
 		.name = file,
@@ -523,6 +550,7 @@ conf_load_tls(struct conf *c, struct conf_tls *t, const char *file, conf_report 
 
 	set_defaults(c);
 	c->tls_files = t;
+	c->provider = p;
 	t->n = 0;
 	t->client_ca[0] = '\0';
 	f.fd = open(file, O_RDONLY | O_CLOEXEC);
@@ -544,7 +572,24 @@ conf_load_tls(struct conf *c, struct conf_tls *t, const char *file, conf_report 
 		ini_error(&f, "path too long", NULL,
 		          "at most 1000 octets, of a socket at most 107");
 	c->tls_files = NULL;
+	c->provider = NULL;
 	return f.errors;
+}
+
+unsigned
+conf_load_tls(struct conf *c, struct conf_tls *t, const char *file, conf_report *report,
+              void *context)
+{
+	return load(c, t, NULL, file, report, context);
+}
+
+unsigned
+conf_load_provider(struct conf *c, struct conf_provider *p, const char *file,
+                   conf_report *report, void *context)
+{
+	static struct conf_tls unused;
+
+	return load(c, &unused, p, file, report, context);
 }
 
 unsigned

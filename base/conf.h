@@ -42,6 +42,18 @@ struct conf_tls {
 	char client_ca[LIMIT_FILE]; /* "": clients are asked for no certificate */
 };
 
+/* [provider NAME]: who keeps our mail while we are not there (flush --fetch). */
+struct conf_provider {
+	char name[LIMIT_PROVIDER + 1];
+	bool found;                     /* there is such a section */
+	char host[LIMIT_DOMAIN + 1];    /* a name, or an address without brackets */
+	uint64_t port;                  /* 0 where not said */
+	bool starttls;                  /* TLS by STARTTLS; else from the first octet */
+	bool etrn;                      /* ETRN; else ATRN */
+	char login[LIMIT_FILE];         /* a file of two lines, login and password */
+	char domains[LIMIT_ATRN + 1];   /* a comma between them; "" = all that are ours there */
+};
+
 struct conf {
 	char file[LIMIT_FILE];          /* as given */
 	char domains[LIMIT_FILE];       /* the directory domains/ beside it */
@@ -60,6 +72,7 @@ struct conf {
 	uint64_t greeting_delay;        /* seconds to wait for early talkers */
 	bool tls;                       /* there are certificates: STARTTLS is offered */
 	struct conf_tls *tls_files;     /* only while a file is being read */
+	struct conf_provider *provider; /* the same: to be filled, by its name */
 	char auth[LIMIT_FILE];          /* a foreign checkpassword program, "" = none */
 	bool response_first;            /* what it reads: login, response, challenge */
 	bool auth_without_tls;
@@ -133,6 +146,18 @@ unsigned conf_load(struct conf *c, const char *file, conf_report *report, void *
 /* The same for programs that read the certificates. Paths come out whole. */
 unsigned conf_load_tls(struct conf *c, struct conf_tls *t, const char *file,
                        conf_report *report, void *context);
+
+/*
+ * The same for who wants to know one provider, p->name. p->found is false where there is
+ * none; what it lacks is an error.
+ */
+unsigned conf_load_provider(struct conf *c, struct conf_provider *p, const char *file,
+                            conf_report *report, void *context);
+
+/* For conf.c: the keys of a section "provider NAME"; a row's min says which. */
+enum provider_key { PROVIDER_HOST, PROVIDER_PORT, PROVIDER_TLS, PROVIDER_MODE,
+	PROVIDER_LOGIN, PROVIDER_DOMAINS };
+bool conf_parse_provider(const struct ini_key *k, const struct ini_value *v);
 
 /*
  * Reads NAME.conf in the directory dir into d. 0: served; 1: there is no such file;

@@ -79,6 +79,8 @@
 #define LIMIT_ETRN_PAUSE 10
 /* Octets of the domains that ATRN names, and of those that one connection serves. */
 #define LIMIT_ATRN 2048
+/* The name of a provider in the configuration. */
+#define LIMIT_PROVIDER 32
 /* Seconds until a helper that is just starting takes a word. */
 #define LIMIT_HELPER_WORD 10
 /* Networks in relay-from and its like. */

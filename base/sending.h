@@ -28,6 +28,11 @@ enum send_verb {
 	/* n times: local domain notify ("-" or NEVER, SUCCESS,FAILURE,DELAY) orcpt ("" none). */
 	SEND_RECIPIENT = 'R',
 	SEND_GO = 'G',       /* all recipients are told; answered by n SEND_OUTCOMEs, SEND_END */
+	/*
+	 * After SEND_READY: a command without its line end ("ATRN example.org"), and "turn" or
+	 * "": a 250 gives the connection to the runner. Answered by SEND_SAID.
+	 */
+	SEND_ASK = 'A',
 	/* Answers SEND_WANTS_TLS: beside it the plain end; "yes" in its field, or "" and none. */
 	SEND_TLS = 'T',
 	SEND_QUIT = 'Q',     /* no more; the sender says QUIT and ends */
@@ -54,6 +59,12 @@ enum send_word {
 	SEND_NO_HOP = '-',
 	/* Beside it the connection: wants TLS on it. Answered by SEND_TLS. */
 	SEND_WANTS_TLS = 't',
+	/*
+	 * The peer's reply to SEND_ASK: code, text. Beside it the connection, if it was to be
+	 * given and the code is 250; the sender ends then. It ends, too, without a reply, after
+	 * SEND_NO_HOP.
+	 */
+	SEND_SAID = 's',
 	/*
 	 * Of recipient i (from 0): i class ("2", "4", "5") enhanced-code reply (what the peer
 	 * said, code first, lines joined, printable ASCII or UTF-8, cut to LIMIT_REPLY; or

@@ -462,6 +462,8 @@ slot_event(struct run *r, struct slot *s)
 		case SEND_END:
 			good = on_end(r, s, &p);
 			break;
+		case SEND_SAID:
+			break; /* nothing is ever asked */
 		case SEND_WANTS_TLS:
 			good = s->state == SLOT_CONNECTING && s->tls == -1 &&
 			       s->tls_version[0] == '\0' && p.fd[0] != -1 && p.fd[1] == -1;

@@ -144,6 +144,16 @@ is_plain_word(const char *w)
 	return w[0] != '\0';
 }
 
+/* Printable, so that it is one line and stays one. */
+static bool
+is_line(const char *w)
+{
+	for (const char *p = w; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			return false;
+	return w[0] != '\0';
+}
+
 /* SEND_CONNECT. False: malformed. *fd is the connection, or -1 and problem says why. */
 static bool
 take_connect(int *fd)
@@ -271,6 +281,36 @@ take_login(void)
 	return say_ready() ? NEXT_PACKET : NEXT_END;
 }
 
+/* SEND_ASK: our line must be one, and so must what follows the reply to a turn: nothing. */
+static enum next
+take_ask(void)
+{
+	struct client *c = &s.client;
+	char line[LIMIT_ATRN + 16];
+	struct client_reply r;
+	bool turn;
+
+	if (is_packet_other(&s.in, SEND_ASK, 2, false) || !is_line(s.in.field[0]) ||
+	    !text_copy(line, sizeof line, s.in.field[0]))
+		return NEXT_MALFORMED;
+	turn = strcmp(s.in.field[1], "turn") == 0;
+	if (!client_ask(c, line, NULL, &r) || (turn && r.code == 250 && client_has_input(&c->io))) {
+		if (c->io.trouble == CLIENT_FINE)
+			client_verdict_local(&c->problem, "4.5.0", "octets behind the reply to ATRN", "");
+		(void)say_no_hop(&c->problem);
+		return NEXT_END;
+	}
+	packet_start(&s.out, SEND_SAID);
+	packet_addu(&s.out, (uint64_t)r.code);
+	packet_add(&s.out, r.first);
+	if (!turn || r.code != 250)
+		return send_out(-1) ? NEXT_PACKET : NEXT_END;
+	(void)send_out(c->io.fd); /* the runner is gone, or has it */
+	(void)close(c->io.fd);
+	c->io.fd = -1;
+	return NEXT_END;
+}
+
 /* The recipients and SEND_GO. */
 static enum next
 receive_recipients(struct client_message *m)
@@ -336,6 +376,8 @@ take_packet(void)
 		return take_login();
 	case SEND_MESSAGE:
 		return take_message();
+	case SEND_ASK:
+		return take_ask();
 	case SEND_QUIT:
 		if (is_packet_other(&s.in, SEND_QUIT, 0, false))
 			return NEXT_MALFORMED;

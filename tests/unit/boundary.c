@@ -27,6 +27,8 @@ static const struct {
 	{ P("C"), 0, 0 },
 	/* Nobody has logged in. */
 	{ P("f-\0here.test\0"), 0, 0 },
+	{ P("Ohere.test\0"), 0, 0 },
+	{ P("G"), 0, 0 },
 	{ P("z"), 0, 0 },
 };
 

@@ -370,6 +370,50 @@ test_defaults(void)
 	TEST_STR(c.file, path_of("postern.conf"), "the file's name is kept");
 }
 
+/* [provider NAME]: the one that is wanted, and what may be wrong with it. */
+static const struct {
+	const char *content, *host, *domains, *want;
+} providers[] = {
+	{ "host = odmr.example.net\nlogin = isp\n", "odmr.example.net", "", "" },
+	{ "host = 2001:db8::1\nport = 587\ntls = starttls\nmode = etrn\nlogin = isp\n"
+	  "domains = a.test, @b.test #night\n", "2001:db8::1", "a.test,@b.test,#night", "" },
+	{ "login = isp\n", "", "", "postern.conf: missing key 'host' of provider 'isp', "
+	  "expected a host name or an address\n" },
+	{ "host = a.test\n", "a.test", "", "postern.conf: missing key 'login' of provider 'isp', "
+	  "expected a file of two lines, login and password\n" },
+	{ "host = a.test\nlogin = isp\nmode = etrn\n", "a.test", "", "postern.conf: missing key "
+	  "'domains' of provider 'isp', expected what to ask for by ETRN\n" },
+	{ "host = a b\n", "a b", "", "postern.conf:3: bad value for 'host', "
+	  "expected a host name or an address\n" },
+	{ "port = 0\n", "", "", "postern.conf:3: bad value for 'port', expected 1 to 65535\n" },
+	{ "mode = turn\n", "", "", "postern.conf:3: bad value for 'mode', expected atrn or etrn\n" },
+	{ "tls = never\n", "", "", "postern.conf:3: bad value for 'tls', "
+	  "expected implicit or starttls\n" },
+	{ "domains = a.test\\r\n", "", "a.test", "postern.conf:3: bad value for 'domains', expected "
+	  "domains such as example.org; with mode = etrn also @example.org and #queue\n" },
+};
+
+static void
+test_providers(void)
+{
+	for (size_t i = 0; i < LENGTH(providers); i++) {
+		struct conf_provider p = { .name = "isp" };
+		static struct conf c;
+		char content[512];
+		int len = snprintf(content, sizeof content, "hostname = a.b\n[provider isp]\n%s"
+		                   "[provider other]\nhost = c.test\n", providers[i].content);
+
+		put_n(dir, "postern.conf", content, (size_t)len);
+		reports[0] = '\0';
+		(void)conf_load_provider(&c, &p, path_of("postern.conf"), report, NULL);
+		TEST_STR(said(), providers[i].want, "provider %zu", i);
+		if (providers[i].want[0] == '\0')
+			TEST(p.found && strcmp(p.host, providers[i].host) == 0 &&
+			     strcmp(p.domains, providers[i].domains) == 0 && p.login[0] == '/',
+			     "provider %zu: host %s domains %s", i, p.host, p.domains);
+	}
+}
+
 /* Domain files; r as conf_load_domain() says it. */
 static const struct {
 	const char *content;
@@ -484,6 +528,7 @@ main(void)
 	test_tls();
 	test_many_networks();
 	test_defaults();
+	test_providers();
 	test_domains();
 	test_domain_names();
 	return 0;

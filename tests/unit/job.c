@@ -151,10 +151,19 @@ test_services(void)
 	TEST(parse_service("submission", &s) && s == SERVICE_SUBMISSION, "submission");
 	TEST(parse_service("submissions", &s) && s == SERVICE_SUBMISSIONS, "submissions");
 	TEST(parse_service("lmtp", &s) && s == SERVICE_LMTP, "lmtp");
+	TEST(parse_service("odmr", &s) && s == SERVICE_ODMR, "odmr");
+	TEST(parse_service("fetched", &s) && s == SERVICE_FETCHED, "fetched");
+	for (size_t i = 0; i < 6; i++) {
+		const enum service all[] = { SERVICE_SMTP, SERVICE_SUBMISSION, SERVICE_SUBMISSIONS,
+			                     SERVICE_LMTP, SERVICE_ODMR, SERVICE_FETCHED };
+
+		TEST(parse_service(service_name(all[i]), &s) && s == all[i], "service_name %zu", i);
+	}
 	TEST(is_submission(SERVICE_SUBMISSION) && is_submission(SERVICE_SUBMISSIONS) &&
 	     !is_submission(SERVICE_SMTP) && !is_submission(SERVICE_LMTP),
 	     "submission's rules are for two of them");
 	TEST(is_implicit_tls(SERVICE_SUBMISSIONS) && !is_implicit_tls(SERVICE_SUBMISSION) &&
+	     is_implicit_tls(SERVICE_ODMR) && !is_implicit_tls(SERVICE_FETCHED) &&
 	     !is_implicit_tls(SERVICE_SMTP) && !is_implicit_tls(SERVICE_LMTP),
 	     "one of them begins with TLS");
 	for (size_t i = 0; i < LENGTH(wrong); i++)

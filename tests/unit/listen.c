@@ -340,8 +340,8 @@ test_hand_over(void)
 
 	MUST(high != -1);
 	out.at[0] = (struct listener){ 5, SERVICE_LMTP };
-	out.at[1] = (struct listener){ 4, SERVICE_SUBMISSION };
-	out.at[2] = (struct listener){ high, SERVICE_SMTP };
+	out.at[1] = (struct listener){ 4, SERVICE_SUBMISSIONS };
+	out.at[2] = (struct listener){ high, SERVICE_ODMR };
 	for (int i = 0; i < 3; i++)
 		MUST(fstat(out.at[i].fd, &files[i]) == 0);
 	unsetenv("LISTEN_PID");
@@ -351,7 +351,7 @@ test_hand_over(void)
 	for (int i = 0; i < 3; i++)
 		MUST(fcntl(3 + i, F_GETFD) == 0); /* not closed by exec */
 	TEST(listen_take(&in, &why) == 3, "what is handed over is taken");
-	TEST_STR(getenv("LISTEN_FDNAMES"), "lmtp:submission:smtp", "names");
+	TEST_STR(getenv("LISTEN_FDNAMES"), "lmtp:submissions:odmr", "names");
 	for (int i = 0; i < 3; i++)
 		TEST(in.at[i].service == out.at[i].service && is_same_file(3 + i, &files[i]) &&
 		     fcntl(3 + i, F_GETFD) == FD_CLOEXEC, "socket %d is the one it was", i);
