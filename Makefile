@@ -142,7 +142,8 @@ FILL = sed -e 's,@SBINDIR@,$(SBINDIR),g' -e 's,@SYSCONFDIR@,$(SYSCONFDIR),g' \
 	-e 's,@LOCALSTATEDIR@,$(LOCALSTATEDIR),g'
 
 install: all
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 \
+		$(DESTDIR)$(MANDIR)/man8 \
 		$(DESTDIR)$(COMPLETIONDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
 		$(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(PREFIX)/share/postern/xinetd \
 		$(DESTDIR)$(PREFIX)/share/postern/tcpserver/log \
@@ -151,6 +152,7 @@ install: all
 	# Not /usr/sbin/sendmail: that is the administrator's to give away (postern-sendmail(8)).
 	ln -sf spool $(DESTDIR)$(SBINDIR)/postern-sendmail
 	install -m 0644 man/*.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 0644 man/*.7 $(DESTDIR)$(MANDIR)/man7
 	install -m 0644 man/*.8 $(DESTDIR)$(MANDIR)/man8
 	install -m 0644 units/postern.bash-completion $(DESTDIR)$(COMPLETIONDIR)/postern
 	for f in units/systemd/*; do \
@@ -171,6 +173,7 @@ install: all
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(SBINDIR)/%) $(DESTDIR)$(SBINDIR)/postern-sendmail
 	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man5/%,$(wildcard man/*.5))
+	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man7/%,$(wildcard man/*.7))
 	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard man/*.8))
 	rm -f $(DESTDIR)$(COMPLETIONDIR)/postern
 	rm -f $(patsubst units/systemd/%,$(DESTDIR)$(UNITDIR)/%,$(wildcard units/systemd/*))
