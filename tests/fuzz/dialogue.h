@@ -50,6 +50,7 @@ struct dialogue {
 	int client, keeper, boundary;
 	/* the keeper's transaction */
 	unsigned have;
+	bool turning;               /* ATRN was granted */
 	char sender_domain[LIMIT_DOMAIN + 3];
 	char outcomes[LIMIT_RECIPIENTS + 1];
 	unsigned n_recipients;
@@ -346,6 +347,16 @@ dialogue_answer(struct packet *p)
 	case VERB_CANCEL:
 		dialogue_cancel(p);
 		break;
+	case VERB_FLUSH:
+		dialogue_flush(p);
+		break;
+	case VERB_TURN:
+		dialogue_turn(p);
+		break;
+	case VERB_TURNED:
+		CHECK(p->n == 0 && dialogue.turning);
+		dialogue_check_closed();
+		break;
 	case VERB_LOG:
 		CHECK(p->n == 1 && strlen(p->field[0]) == 1);
 		break;
@@ -424,6 +435,7 @@ dialogue_run(const struct session_setup *how)
 	d->keeper = boundary[1];
 	d->boundary = setup.boundary = boundary[0];
 	d->next_piece = d->have = d->n_recipients = d->commits = 0;
+	d->turning = false;
 	d->ended = false;
 	d->output_len = 0;
 	setup.in = setup.out = client[0];

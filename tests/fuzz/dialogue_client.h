@@ -61,6 +61,57 @@ dialogue_tls(struct packet *p)
 	dialogue_say(p, dialogue.tls == DIALOGUE_NO_TLS ? ANSWER_ERROR : ANSWER_YES);
 }
 
+/* ETRN, answered by the name's first letter. */
+static void
+dialogue_flush(struct packet *p)
+{
+	static const struct {
+		char letter;
+		enum answer answer;
+	} rows[] = {
+		{ 'n', ANSWER_NONE_WAIT },
+		{ 's', ANSWER_STARTED },
+		{ 'w', ANSWER_UNDER_WAY },
+		{ 'd', ANSWER_DENIED },
+		{ 'e', ANSWER_ERROR },
+		{ 'z', ANSWER_FULL },
+	};
+
+	CHECK(p->n == 2 && strlen(p->field[0]) == 1 && strchr("-@#", p->field[0][0]) != NULL);
+	CHECK((dialogue.have & LOGGED_IN) && !(dialogue.have & BEGUN));
+	CHECK(p->field[1][0] != '\0' && strlen(p->field[1]) <= LIMIT_DOMAIN &&
+	      (p->field[0][0] == ASK_QUEUE || is_domain(p->field[1], strlen(p->field[1]))));
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].letter == p->field[1][0]) {
+			dialogue_say(p, rows[i].answer);
+			return;
+		}
+	packet_start(p, ANSWER_YES);
+	if (p->field[1][0] != 'o') /* the form is broken */
+		packet_addu(p, 3);
+	CHECK(packet_send(dialogue.keeper, p, -1) == 0);
+}
+
+/* ATRN, the same way; what it names are domains with a comma between them. */
+static void
+dialogue_turn(struct packet *p)
+{
+	const char *s = p->n == 1 ? p->field[0] : "";
+	char first = s[0];
+
+	CHECK(p->n == 1 && strlen(s) <= LIMIT_ATRN);
+	CHECK((dialogue.have & LOGGED_IN) && !(dialogue.have & BEGUN));
+	while (*s != '\0') {
+		size_t len = strcspn(s, ",");
+
+		CHECK(is_domain(s, len));
+		s += len + (s[len] == ',');
+	}
+	dialogue.turning = first != 'n' && first != 'd' && first != 'e';
+	dialogue_say(p, first == 'n' ? ANSWER_NONE_WAIT : first == 'd' ? ANSWER_DENIED :
+	                first == 'e' ? ANSWER_ERROR : ANSWER_YES);
+}
+
 /* From here on the client is at the end of another pair. */
 static void
 dialogue_secure(struct packet *p)

@@ -103,7 +103,7 @@ check_answer(const struct packet *p, char verb, bool keep)
 {
 	uint64_t n;
 
-	CHECK(strchr("+>ouhraqpmSQfsletycFMCnARbTxD", p->letter) != NULL);
+	CHECK(strchr("+>ouhraqpmSQfsletycFMCnARbTxD0gw", p->letter) != NULL);
 	if (verb == VERB_BODY && p->letter == ANSWER_YES) {
 		CHECK(p->n == 1 && p->fd[0] != -1 && p->fd[1] == -1);
 		write_message(p->fd[0], keep);
@@ -122,6 +122,8 @@ check_answer(const struct packet *p, char verb, bool keep)
 		CHECK(message == -1); /* nobody else can still write to it */
 		for (const char *c = p->field[1]; *c != '\0'; c++)
 			delivered += *c == ANSWER_YES;
+	} else if (verb == VERB_FLUSH && p->letter == ANSWER_YES) {
+		CHECK(p->n == 1 && parse_u64(p->field[0], UINT64_MAX, &n) && n > 0);
 	} else if (verb == VERB_RECIPIENT && p->letter == ANSWER_YES) {
 		CHECK(p->n == 1 && parse_u64(p->field[0], setup.size, &n));
 	} else if (p->letter == ANSWER_MORE) {

@@ -35,7 +35,11 @@ choose(unsigned how, unsigned more, struct session_setup *setup)
 	setup->service = (how & 1) != 0  ? SERVICE_LMTP :
 	                 (more & 8) != 0 ? SERVICE_SUBMISSIONS :
 	                 (more & 4) != 0 ? SERVICE_SUBMISSION : SERVICE_SMTP;
-	setup->may_secure = (more & 1) != 0 || setup->service == SERVICE_SUBMISSIONS;
+	/* ATRN and its port, where submission would be under TLS in clear's place. */
+	if ((how & 1) == 0 && (more & 12) == 12)
+		setup->service = SERVICE_ODMR;
+	conf.atrn_submission = setup->demand = (more & 32) != 0;
+	setup->may_secure = (more & 1) != 0 || setup->service == SERVICE_ODMR || setup->service == SERVICE_SUBMISSIONS;
 	conf.mechanisms = MECHANISMS_DEFAULT;
 	conf.auth_without_tls = (more & 2) != 0;
 	dialogue.certificate = (more & 16) != 0;
