@@ -6,10 +6,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
-from dialin_talk import (DEADLINE, LOGIN, PASSWORD, Hop, Place, case, client, expect, run_cases, trees,
+from dialin_talk import (DEADLINE, FOLDER, LOGIN, PASSWORD, Hop, Place, case, client, expect, run_cases, trees,
                          wait_for)
 
 D = "far.test"
@@ -268,6 +269,58 @@ def fetch_rest():
             pass
         expect(time.monotonic() < until, "no client is served: " + place.log()[-600:])
         time.sleep(0.1)
+
+
+@case("atrn, etrn: flush is reached by its socket, which starts it, as under systemd")
+def _():
+    other = Place("odmr", "submission")
+    other.add_login()
+    hop = Hop()
+    other.hold(D, "hold:[127.0.0.1]:%d" % hop.port)
+    path = os.path.join(other.dir, "flush.sock")
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    door.bind(path)
+    other._own(path)
+    other.set_conf("sockets", "flush", path)
+    other.start()
+    global place
+    ours, place = place, other
+    run = None
+    try:
+        for ask in ("atrn", "etrn"):
+            put(2)
+            before = len(hop.messages)
+            c = Customer(greeting=None) if ask == "atrn" else client(other, "submission")
+            if ask == "etrn":
+                expect(c.docmd("ETRN", D)[0] == 253)
+            # The word, and the connection with it, wait until it has started.
+            run = start_flush(other, door)
+            if ask == "atrn":
+                c.say(b"220 client.test ready")
+                c.serve()
+                expect(c.got() == ["ok0@far.test", "ok1@far.test"], c.got(), other.log()[-500:])
+            else:
+                wait_for(lambda: len(hop.messages) == before + 2, other.log()[-500:])
+            wait_for(lambda: not other.waiting(D), "all is sent")
+            run.terminate()
+            run.wait(DEADLINE)
+    finally:
+        place = ours
+        if run and run.poll() is None:
+            run.kill()
+        other.remove()
+
+
+def start_flush(tree, door):
+    """With the socket at 3, as sd_listen_fds(3) has it."""
+    with open(tree.log_path, "ab") as log:
+        code = ("import os, sys; os.environ['LISTEN_PID'] = str(os.getpid()); "
+                "os.execv(sys.argv[1], sys.argv[1:])")
+        return subprocess.Popen(
+            ["python3", "-c", code, os.path.join(FOLDER, "flush"), "-c",
+             os.path.join(tree.dir, "postern.conf")], stderr=log, stdin=subprocess.DEVNULL,
+            env=dict(os.environ, LISTEN_FDS="1"), close_fds=False,
+            preexec_fn=lambda: os.dup2(door.fileno(), 3))
 
 
 @case("atrn: fetchmail, by CRAM-MD5, with openssl for its TLS")
