@@ -51,7 +51,7 @@ shown(const struct address *a, char buf[LIMIT_ADDRESS + 1])
 static const char *
 state_word(const struct envelope_to *to)
 {
-	return to->state == ENVELOPE_TODO ? (to->attempts > 0 ? "deferred" : "waiting") :
+	return to->state == ENVELOPE_TODO || to->state == ENVELOPE_HELD ? (to->attempts > 0 ? "deferred" : "waiting") :
 	       to->state == ENVELOPE_FAILED ? "failed" : "sent";
 }
 
@@ -59,6 +59,28 @@ static uint64_t
 seconds(time_t t)
 {
 	return t > 0 ? (uint64_t)t : 0;
+}
+
+/* What MAIL said about when, where it did; times as everywhere. */
+static void
+json_timed(struct json *j, const struct envelope *e)
+{
+	char mode[4];
+	struct text t;
+
+	if (e->release != 0)
+		json_number(j, "release", seconds(e->release));
+	if (e->by.mode != BY_NONE) {
+		text_init(&t, mode, sizeof mode);
+		by_mode_text(&t, &e->by);
+		json_number(j, "by", seconds(e->by.when));
+		json_string(j, "by_mode", mode);
+	}
+	if (e->priority != 0) {
+		text_init(&t, mode, sizeof mode);
+		priority_text(&t, e->priority);
+		json_string(j, "priority", mode);
+	}
 }
 
 static void
@@ -79,6 +101,7 @@ json_item(struct json *j, const struct queue_item *item)
 		json_string(j, "login", e->login);
 	if (e->envid[0] != '\0')
 		json_string(j, "envid", e->envid);
+	json_timed(j, e);
 	json_open(j, "recipients", '[');
 	for (unsigned i = 0; i < e->n; i++) {
 		json_open(j, NULL, '{');
@@ -96,6 +119,29 @@ json_item(struct json *j, const struct queue_item *item)
 	json_close(j, '}');
 }
 
+/* Behind the line of a message that has it: " release 2026-12-24T18:00:00Z priority 3". */
+static void
+print_timed(const struct envelope *e)
+{
+	char buf[40];
+	struct text t;
+
+	if (e->release != 0) {
+		text_init(&t, buf, sizeof buf);
+		clock_stamp(&t, e->release);
+		say(" release %s", buf);
+	}
+	if (e->by.mode != BY_NONE) {
+		text_init(&t, buf, sizeof buf);
+		clock_stamp(&t, e->by.when);
+		text_addc(&t, ';');
+		by_mode_text(&t, &e->by);
+		say(" by %s", buf);
+	}
+	if (e->priority != 0)
+		say(" priority %d", e->priority);
+}
+
 /* One line a message: ID, age, octets, domain, sender and who is still to get it. */
 static void
 print_line(const struct printing *p, const struct queue_item *item)
@@ -110,7 +156,7 @@ print_line(const struct printing *p, const struct queue_item *item)
 	say("%-24s %4s %8llu %s %s ->", e->id, age, (unsigned long long)e->size,
 	    e->hold ? "hold" : "-", shown(&e->sender, buf));
 	for (unsigned i = 0; i < e->n; i++) {
-		if (e->to[i].state != ENVELOPE_TODO)
+		if (e->to[i].state != ENVELOPE_TODO && e->to[i].state != ENVELOPE_HELD)
 			continue;
 		if (told < 3)
 			say(" %s", shown(&e->to[i].address, buf));
@@ -120,7 +166,9 @@ print_line(const struct printing *p, const struct queue_item *item)
 	}
 	if (more > 0)
 		say(" (+%u)", more);
-	say(" (%s)\n", item->domain);
+	say(" (%s)", item->domain);
+	print_timed(e);
+	say("\n");
 }
 
 static void
@@ -173,13 +221,20 @@ print_whole(const struct queue_item *item)
 	    e->utf8 ? ", SMTPUTF8" : "");
 	if (e->hold)
 		say("%-10s yes: `postern queue release %s` lets it go\n", "hold", e->id);
+	if (e->release != 0)
+		print_time("release", e->release);
+	if (e->by.mode != BY_NONE)
+		print_time(e->by.mode == BY_RETURN ? "by, or fail" : "by, or tell", e->by.when);
+	if (e->priority != 0)
+		say("%-10s %d\n", "priority", e->priority);
 	say("%-10s %s\n", "sender", shown(&e->sender, buf));
 	if (e->login[0] != '\0')
 		say("%-10s %s\n", "login", e->login);
 	for (unsigned i = 0; i < e->n; i++) {
 		say("%-10s %s: %s, %u attempt%s\n", "to", shown(&e->to[i].address, buf),
 		    state_word(&e->to[i]), e->to[i].attempts, e->to[i].attempts == 1 ? "" : "s");
-		if (e->to[i].state == ENVELOPE_TODO && e->to[i].next > 0)
+		if ((e->to[i].state == ENVELOPE_TODO || e->to[i].state == ENVELOPE_HELD) &&
+		    e->to[i].next > 0)
 			print_time("  not before", e->to[i].next);
 	}
 	text_init(&t, message, sizeof message);

@@ -57,7 +57,7 @@ retry(struct change *c, struct queue_item *item)
 	for (unsigned i = 0; i < item->e->n; i++) {
 		struct envelope_to *to = &item->e->to[i];
 
-		if (to->state != ENVELOPE_TODO || to->next == 0)
+		if ((to->state != ENVELOPE_TODO && to->state != ENVELOPE_HELD) || to->next == 0)
 			continue;
 		to->next = 0;
 		if (envelope_mark(item->fd, to) == -1)

@@ -21,6 +21,7 @@ enum verb {
 	VERB_PEER = 'p',      /* address: from a PROXY header; once, before all else */
 	VERB_XCLIENT = 'X',   /* address, "" = as it was: from XCLIENT */
 	VERB_RETURN = 'N',    /* RET ENVID, of the message begun (RFC 3461); not answered */
+	VERB_TIMED = 'D',     /* by hold-for hold-until priority, as MAIL has them or "" */
 	VERB_NOTIFY = 'n',    /* NOTIFY ORCPT, of the next recipient; not answered */
 	VERB_LOG = 'l',       /* event letter; not answered */
 	VERB_TLS = 't',       /* -: can TLS be had? before the 220 of STARTTLS */
@@ -52,7 +53,7 @@ enum ask_kind { ASK_DOMAIN = '-', ASK_BELOW = '@', ASK_QUEUE = '#' };
  * ANSWER_MORE precedes ANSWER_YES with one address a field (verify, expand).
  * ANSWER_YES of VERB_SECURE has the descriptor, and two fields, "yes" or "": there is
  * a client's certificate, and a channel to bind to; of VERB_AUTH nothing; of VERB_FLUSH
- * how many messages wait.
+ * how many messages wait; of VERB_TIMED the priority that counts.
  * ANSWER_RESUME answers VERB_TRANSID: octets of the message that are here, recipients,
  * the smallest size limit, and "whole" or ""; ANSWER_MORE before it has the first
  * LIMIT_LOOP recipients.
@@ -87,6 +88,7 @@ enum answer {
 	ANSWER_BUSY = 'b',         /* another connection is ending this transaction */
 	ANSWER_TAKEN = 'T',        /* another connection has resumed it */
 	ANSWER_FIXED = 'x',        /* resumed: its recipients are what they were */
+	ANSWER_LATE = 'L',         /* the time of BY has passed (RFC 2852) */
 	ANSWER_COMPLETE = 'D',     /* resumed: nothing was to follow, but something did */
 	ANSWER_ERROR = 'e',        /* something of ours failed; logged */
 };

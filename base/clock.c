@@ -83,3 +83,26 @@ clock_date(struct text *t, time_t when)
 	text_addf(t, seconds % 60, 2);
 	text_add(t, " +0000");
 }
+
+void
+clock_stamp(struct text *t, time_t when)
+{
+	uint64_t seconds = when > 0 ? (uint64_t)when : 0;
+	unsigned year, month, mday;
+
+	find_date(seconds / 86400, &year, &month, &mday);
+	t->bad |= year > 9999;
+	seconds %= 86400;
+	text_addf(t, year, 4);
+	text_addc(t, '-');
+	text_addf(t, month + 1, 2);
+	text_addc(t, '-');
+	text_addf(t, mday, 2);
+	text_addc(t, 'T');
+	text_addf(t, seconds / 3600, 2);
+	text_addc(t, ':');
+	text_addf(t, seconds / 60 % 60, 2);
+	text_addc(t, ':');
+	text_addf(t, seconds % 60, 2);
+	text_addc(t, 'Z');
+}

@@ -19,4 +19,7 @@ uint64_t clock_cpu_seconds(void);
 /* Appends "Sun, 22 Nov 2026 11:22:33 +0000", always in UTC; bad past year 9999. */
 void clock_date(struct text *t, time_t when);
 
+/* Appends "2026-11-22T11:22:33Z" (RFC 3339 5.6); bad past year 9999. */
+void clock_stamp(struct text *t, time_t when);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/mechanism.h"
 #include "base/num.h"
+#include "base/timed.h"
 
 static bool
 parse_domain_key(const struct ini_key *k, const struct ini_value *v)
@@ -115,6 +116,70 @@ parse_checkpoint_key(const struct ini_key *k, const struct ini_value *v)
 			*out = (enum checkpoint)i;
 			return true;
 		}
+	return false;
+}
+
+/* "no", or the least time for mode R. */
+static bool
+parse_deliver_by_key(const struct ini_key *k, const struct ini_value *v)
+{
+	struct conf *c = (struct conf *)(void *)v->base;
+
+	c->deliver_by = strcmp(v->text, "no") != 0;
+	c->deliver_by_min = 0;
+	return !c->deliver_by || ini_seconds(k, v);
+}
+
+static bool
+parse_priority_key(const struct ini_key *k, const struct ini_value *v)
+{
+	struct conf_priority *p = (void *)(v->base + k->offset);
+
+	p->offered = strcmp(v->text, "no") != 0;
+	p->policy[0] = '\0';
+	if (!p->offered || strcmp(v->text, "yes") == 0)
+		return true;
+	/* RFC 6710 3: a name as IANA lists them. */
+	return v->text[0] != '\0' && text_copy(p->policy, sizeof p->policy, v->text) &&
+	       p->policy[strspn(p->policy, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	                        "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
+}
+
+static bool
+parse_priority_logins_key(const struct ini_key *k, const struct ini_value *v)
+{
+	struct conf_priority *p = (void *)(v->base + k->offset);
+	const char *s = v->text;
+	char word[LIMIT_ADDRESS + 1];
+
+	for (; ini_word(&s, word, sizeof word); p->n_logins++)
+		if (p->n_logins == LIMIT_PRIORITY_LOGINS || word[0] == '\0' ||
+		    !text_copy(p->login[p->n_logins], LIMIT_ADDRESS + 1, word))
+			return false;
+	return p->n_logins > 0;
+}
+
+static bool
+parse_priority_over_key(const struct ini_key *k, const struct ini_value *v)
+{
+	struct conf_priority *p = (void *)(v->base + k->offset);
+
+	p->refuse = strcmp(v->text, "refuse") == 0;
+	return p->refuse || strcmp(v->text, "lower") == 0;
+}
+
+bool
+conf_may_raise(const struct conf_priority *p, const char *login)
+{
+	const char *at = strrchr(login, '@');
+
+	for (unsigned i = 0; i < p->n_logins && login[0] != '\0'; i++) {
+		const char *one = p->login[i];
+
+		if (strcmp(one, "*") == 0 || strcmp(one, login) == 0 ||
+		    (one[0] == '@' && at != NULL && strcasecmp(one, at) == 0))
+			return true;
+	}
 	return false;
 }
 
@@ -228,6 +293,7 @@ parse_relay_tls_key(const struct ini_key *k, const struct ini_value *v)
 #define SOCKET "a path of at most 107 octets"
 #define EXPIRE_MAX ((uint64_t)30 * 86400)
 #define SECONDS_MAX ((uint64_t)7 * 86400)
+#define RELEASE_MAX ((uint64_t)366 * 86400)
 #define AT(member) offsetof(struct conf, member)
 
 static const struct ini_key global_keys[] = {
@@ -249,6 +315,16 @@ static const struct ini_key global_keys[] = {
 	  "octets, 64K or more, such as 25M" },
 	{ "", "vrfy", ini_bool, AT(vrfy), 0, 0, "yes or no" },
 	{ "", "checkpoint", parse_checkpoint_key, AT(checkpoint), 0, 0, "login, all or no" },
+	{ "", "deliver-by", parse_deliver_by_key, AT(deliver_by_min), 0, TIMED_SECONDS_MAX,
+	  "no, or the least time such as 0 or 60s" },
+	{ "", "future-release", ini_seconds, AT(future_release), 0, RELEASE_MAX,
+	  "0 to offer none, or a time such as 30d, at most 366d" },
+	{ "", "priority", parse_priority_key, AT(priority), 0, 0,
+	  "yes, no, or the name of a policy such as MIXER" },
+	{ "", "priority-logins", parse_priority_logins_key, AT(priority), 0, INI_REPEATS,
+	  "up to 16 logins such as alice@example.org, @DOMAIN for all of a domain, or *" },
+	{ "", "priority-over", parse_priority_over_key, AT(priority), 0, 0, "lower or refuse" },
+	{ "", "priority-header", ini_bool, AT(priority.header), 0, 0, "yes or no" },
 	{ "", "greeting-delay", ini_seconds, AT(greeting_delay), 0, 60,
 	  "0 to 60 seconds" },
 	{ "", "tls-cert", parse_paths_key, 0, CERT, 0, PATHS },
@@ -419,6 +495,9 @@ set_defaults(struct conf *c)
 	c->mechanisms = MECHANISMS_DEFAULT;
 	c->srs = true;
 	c->checkpoint = CHECKPOINT_LOGIN;
+	c->deliver_by = true;
+	c->future_release = (uint64_t)30 * 86400;
+	c->priority.offered = true;
 	c->sender_check = SENDER_CHECK_SUBMISSION;
 	c->relay.kind = NEXT_MX;
 	c->delay_report = (uint64_t)4 * 3600;

@@ -29,6 +29,16 @@ enum sender_check { SENDER_CHECK_NO, SENDER_CHECK_SUBMISSION, SENDER_CHECK_YES }
 /* To whom CHECKPOINT is offered (RFC 1845): what it keeps takes room. */
 enum checkpoint { CHECKPOINT_NO, CHECKPOINT_LOGIN, CHECKPOINT_ALL };
 
+/* Whose MT-PRIORITY may be over 0, and what becomes of others' (RFC 6710). */
+struct conf_priority {
+	bool offered;
+	bool refuse;     /* what is too high is refused, not lowered */
+	bool header;     /* MT-Priority (RFC 6758) for hops that do not offer the extension */
+	char policy[LIMIT_PRIORITY_POLICY + 1]; /* a name to announce, or "" */
+	unsigned n_logins;
+	char login[LIMIT_PRIORITY_LOGINS][LIMIT_ADDRESS + 1]; /* or "@domain", or "*" */
+};
+
 /* The files of one TLS identity: a certificate chain each, PEM, and its key. */
 struct conf_identity {
 	char name[LIMIT_DOMAIN + 1]; /* of SNI (RFC 6066 3); "" = the default one */
@@ -69,6 +79,10 @@ struct conf {
 	uint64_t session_reuse;         /* connections per session process, 1 = fresh */
 	bool vrfy;                      /* VRFY and EXPN tell what they know */
 	enum checkpoint checkpoint;
+	bool deliver_by;                /* DELIVERBY is offered, and mode R wants so much time: */
+	uint64_t deliver_by_min;        /* seconds; 0 = any (RFC 2852) */
+	uint64_t future_release;        /* seconds that submission holds back; 0 = not offered */
+	struct conf_priority priority;
 	uint64_t greeting_delay;        /* seconds to wait for early talkers */
 	bool tls;                       /* there are certificates: STARTTLS is offered */
 	struct conf_tls *tls_files;     /* only while a file is being read */
@@ -170,6 +184,9 @@ int conf_load_domain(struct domain *d, int dir, const char *name, conf_report *r
 /* The same for who wants to know `etrn` and `queue`, too. */
 int conf_load_domain_asks(struct domain *d, struct domain_asks *asks, int dir,
                           const char *name, conf_report *report, void *context);
+
+/* True where this login ("" none) may give a message a priority over 0. */
+bool conf_may_raise(const struct conf_priority *p, const char *login);
 
 /* The name of a queue for ETRN: a-z 0-9 . _ -, in lower case, not over LIMIT_ETRN_QUEUE. */
 bool is_queue_name(const char *s);

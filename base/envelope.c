@@ -168,11 +168,10 @@ put_number(const struct line *l, const char *member, struct text *t, bool *nothi
 {
 	uint64_t n;
 
-	(void)l;
-	(void)nothing;
 	memcpy(&n, member, sizeof n);
+	*nothing = l->optional && n == 0;
 	text_addu(t, n);
-	return true;
+	return n <= INT64_MAX;
 }
 
 static bool
@@ -180,8 +179,7 @@ get_number(const struct line *l, char *member, char *value)
 {
 	uint64_t n;
 
-	(void)l;
-	if (!parse_u64(value, INT64_MAX, &n))
+	if (!parse_u64(value, INT64_MAX, &n) || (l->optional && n == 0))
 		return false;
 	memcpy(member, &n, sizeof n); /* a time_t, too, is of 64 bits (below) */
 	return true;
@@ -315,6 +313,55 @@ get_sender(const struct line *l, char *member, char *value)
 	return true;
 }
 
+/* "1795346553 RT": a time as such, since what is left of it changes. */
+static bool
+put_by(const struct line *l, const char *member, struct text *t, bool *nothing)
+{
+	const struct deliver_by *by = (const void *)member;
+
+	(void)l;
+	*nothing = by->mode == BY_NONE;
+	text_addu(t, (uint64_t)by->when);
+	text_addc(t, ' ');
+	by_mode_text(t, by);
+	return *nothing || (by->when >= 0 && (by->mode == BY_RETURN || by->mode == BY_NOTIFY));
+}
+
+static bool
+get_by(const struct line *l, char *member, char *value)
+{
+	struct deliver_by *by = (void *)member;
+	size_t len = strcspn(value, " ");
+	uint64_t when;
+
+	(void)l;
+	if (value[len] != ' ')
+		return false;
+	value[len] = '\0';
+	if (!parse_u64(value, INT64_MAX, &when) || !parse_by_mode(value + len + 1, by))
+		return false;
+	by->when = (time_t)when;
+	return true;
+}
+
+static bool
+put_priority(const struct line *l, const char *member, struct text *t, bool *nothing)
+{
+	int priority = *(const int *)(const void *)member;
+
+	(void)l;
+	*nothing = priority == 0;
+	priority_text(t, priority);
+	return priority >= PRIORITY_MIN && priority <= PRIORITY_MAX;
+}
+
+static bool
+get_priority(const struct line *l, char *member, char *value)
+{
+	(void)l;
+	return parse_priority(value, (int *)(void *)member);
+}
+
 #define AT(member) offsetof(struct envelope, member)
 
 static const struct line lines[] = {
@@ -330,6 +377,9 @@ static const struct line lines[] = {
 	{ "auth", true, AT(auth), &login_rule, put_text, get_text },
 	{ "login", true, AT(login), &login_rule, put_text, get_text },
 	{ "requiretls", true, AT(require_tls), yes_no, put_bool, get_bool },
+	{ "by", true, AT(by), NULL, put_by, get_by },
+	{ "release", true, AT(release), NULL, put_number, get_number },
+	{ "priority", true, AT(priority), NULL, put_priority, get_priority },
 	{ "sender", false, AT(sender), NULL, put_sender, get_sender },
 };
 #define N_LINES (sizeof lines / sizeof lines[0])
@@ -354,7 +404,7 @@ static bool
 is_state(enum envelope_state s)
 {
 	return s == ENVELOPE_TODO || s == ENVELOPE_DONE || s == ENVELOPE_FAILED ||
-	       s == ENVELOPE_DELIVERED;
+	       s == ENVELOPE_DELIVERED || s == ENVELOPE_HELD;
 }
 
 /* False when to is not what may stand in a file. */
@@ -532,6 +582,32 @@ int
 envelope_mark(int fd, const struct envelope_to *to)
 {
 	return envelope_put_mark(fd, to) == -1 ? -1 : fdatasync(fd);
+}
+
+void
+envelope_id_priority(struct text *t, int priority)
+{
+	if (priority == 0)
+		return;
+	text_add(t, priority > 0 ? "_p" : "_n");
+	text_addu(t, (uint64_t)(priority > 0 ? priority : -priority));
+}
+
+int
+envelope_name_priority(const char *name)
+{
+	const char *p = strrchr(name, '_');
+
+	if (p == NULL || (p[1] != 'p' && p[1] != 'n') || p[2] < '1' || p[2] > '9' ||
+	    (p[3] != '\0' && p[3] != '.'))
+		return 0;
+	return p[1] == 'p' ? p[2] - '0' : -(p[2] - '0');
+}
+
+time_t
+envelope_start(const struct envelope *e)
+{
+	return e->release > e->arrived ? e->release : e->arrived;
 }
 
 int

@@ -16,8 +16,8 @@
  *	to .- 0000000000 000 FAILURE,DELAY rfc822;bob@example.net bob@example.net
  *	end
  *
- * The order is fixed. `ret`, `envid`, `auth`, `login` and `requiretls yes` stand before
- * `sender` where they were said. In `to`: state, whether a delay was reported (`d`), not
+ * The order is fixed. `ret`, `envid`, `auth`, `login`, `requiretls yes`, `by TIME MODE`,
+ * `release TIME` and `priority N` stand before `sender` where they were said. In `to`: state, whether a delay was reported (`d`), not
  * before (time), attempts so far, NOTIFY and ORCPT (each `-` where not said), and the
  * address. A null sender is `<>`; hold is `h` or `-`. `end` tells a whole file from one
  * that was cut.
@@ -32,6 +32,7 @@
 
 #include "base/address.h"
 #include "base/limits.h"
+#include "base/timed.h"
 
 enum envelope_state {
 	ENVELOPE_TODO = '.',
@@ -42,6 +43,11 @@ enum envelope_state {
 	 * flush makes it and marks D. So queues of local domains may hold such entries.
 	 */
 	ENVELOPE_DELIVERED = 'S',
+	/*
+	 * For a mailbox here, but not before `release` (RFC 4865): flush then gives the message
+	 * to `spool` and marks D. So it never goes to another host from here.
+	 */
+	ENVELOPE_HELD = 'H',
 };
 
 /* Bits of NOTIFY (RFC 3461 4.1); 0: not said. */
@@ -79,6 +85,9 @@ struct envelope {
 	enum envelope_body body;      /* BODY_BINARYMIME: line ends are stored as they came */
 	bool utf8;                    /* RFC 6531: the message or an address needs it */
 	bool require_tls;             /* RFC 8689 */
+	struct deliver_by by;         /* RFC 2852; mode BY_NONE where not said */
+	time_t release;               /* RFC 4865: not sent before; 0 = not said */
+	int priority;                 /* RFC 6710; 0 = not said, or just that */
 	enum envelope_ret ret;
 	char envid[LIMIT_ENVID + 1];  /* decoded; "" = not said */
 	char auth[LIMIT_ADDRESS + 1]; /* AUTH= (RFC 4954 5), decoded; "" = not said */
@@ -109,6 +118,16 @@ int envelope_mark(int fd, const struct envelope_to *to);
 
 /* The same without the sync: for who syncs several at once. */
 int envelope_put_mark(int fd, const struct envelope_to *to);
+
+/*
+ * Ends an id, so that a queue's names alone tell what goes first: "_p3", "_n3", nothing for
+ * 0. And reads that off "ID" or "ID.e"; 0 for what has none.
+ */
+void envelope_id_priority(struct text *t, int priority);
+int envelope_name_priority(const char *name);
+
+/* Since when the message may be sent: ages count from here (RFC 4865). */
+time_t envelope_start(const struct envelope *e);
 
 /* Sets e->hold, and writes it. 0 or -1. */
 int envelope_hold(int fd, struct envelope *e, bool hold);

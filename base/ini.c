@@ -133,11 +133,11 @@ handle_key(void *user, const char *section, const char *name, const char *value)
 			ini_error(f, "unknown section", section, NULL);
 		return 1;
 	}
-	if (f->seen & 1ULL << (k - f->keys) && k->max != INI_REPEATS)
+	if (f->seen[(k - f->keys) / 64] & 1ULL << (k - f->keys) % 64 && k->max != INI_REPEATS)
 		ini_error(f, "given twice:", name, "one line");
 	else if (!k->parse(k, &v))
 		ini_error(f, "bad value for", name, k->expected);
-	f->seen |= 1ULL << (k - f->keys);
+	f->seen[(k - f->keys) / 64] |= 1ULL << (k - f->keys) % 64;
 	return 1;
 }
 

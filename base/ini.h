@@ -36,13 +36,13 @@ struct ini_key {
 struct ini_file {
 	int fd;
 	const char *name;          /* for messages */
-	const struct ini_key *keys; /* at most 64, the last without a name */
+	const struct ini_key *keys; /* at most 128, the last without a name */
 	char *base;                /* the struct the rows' offsets count from */
 	ini_report *report;
 	void *context;
 	unsigned errors;           /* reported so far */
 	/* The reader's own. */
-	uint64_t seen;             /* one bit for each row */
+	uint64_t seen[2];          /* one bit for each row */
 	unsigned line;
 	bool section_told;         /* this section is unknown, and that has been said */
 	size_t len, at;            /* of buf */

@@ -24,6 +24,8 @@
 /* RFC 3461 4.2, 4.4: ORCPT and ENVID, decoded. */
 #define LIMIT_ORCPT 500
 #define LIMIT_ENVID 100
+/* What BY, HOLDFOR, HOLDUNTIL and MT-PRIORITY say: a date with parts of a second. */
+#define LIMIT_TIMED 40
 /* RFC 1845 2: TRANSID, its brackets counted. */
 #define LIMIT_TRANSID 80
 /* RFC 5321 4.5.3.1.8 asks for at least 100 recipients; the hard cap of a config. */
@@ -85,6 +87,9 @@
 #define LIMIT_HELPER_WORD 10
 /* Networks in relay-from and its like. */
 #define LIMIT_NETWORKS 128
+/* Logins that may raise a message's priority, and the name of a policy (RFC 6710). */
+#define LIMIT_PRIORITY_LOGINS 16
+#define LIMIT_PRIORITY_POLICY 20
 /* A path of ours: configuration, state. */
 #define LIMIT_FILE 1024
 /* A unix socket's path, sun_path in unix(7). */

@@ -25,6 +25,12 @@ enum send_verb {
 	 * auth n (recipients); beside it the message, open for reading.
 	 */
 	SEND_MESSAGE = 'M',
+	/*
+	 * Directly after SEND_MESSAGE, where it is needed: of DELIVERBY (RFC 2852) the time,
+	 * seconds since 1970, and the mode ("R", "RT", "N", "NT"; "" none); MT-PRIORITY (RFC
+	 * 6710); "field": that goes into the header where it is not offered (RFC 6758), or "".
+	 */
+	SEND_TIMED = 'B',
 	/* n times: local domain notify ("-" or NEVER, SUCCESS,FAILURE,DELAY) orcpt ("" none). */
 	SEND_RECIPIENT = 'R',
 	SEND_GO = 'G',       /* all recipients are told; answered by n SEND_OUTCOMEs, SEND_END */

@@ -16,10 +16,11 @@ set_id(struct envelope *e, const char *id, const struct destination *to, unsigne
 
 	text_init(&t, e->id, sizeof e->id);
 	text_add(&t, id);
-	if (to->forwarder[0] != '\0' || to->report) {
-		text_addc(&t, to->report ? 'r' : 'f');
+	if (to->kind != QUEUE_SEND || to->forwarder[0] != '\0') {
+		text_addc(&t, to->kind == QUEUE_REPORT ? 'r' : to->kind == QUEUE_HOLD ? 'h' : 'f');
 		text_addu(&t, i);
 	}
+	envelope_id_priority(&t, e->priority);
 	return text_ok(&t);
 }
 
@@ -49,7 +50,8 @@ add_recipient(struct envelope *e, const struct remote *m, const struct recipient
 
 	memset(out, 0, sizeof *out);
 	out->address = m->address;
-	out->state = to->report ? ENVELOPE_DELIVERED : ENVELOPE_TODO;
+	out->state = to->kind == QUEUE_REPORT ? ENVELOPE_DELIVERED :
+	             to->kind == QUEUE_HOLD   ? ENVELOPE_HELD : ENVELOPE_TODO;
 	out->notify = r->notify;
 	(void)text_copy(out->orcpt, sizeof out->orcpt, r->orcpt); /* as long as its source */
 }

@@ -305,6 +305,7 @@ static const struct request {
 	{ VERB_BEGIN,      6,      do_begin,           0,                        BEGUN },
 	{ VERB_RECIPIENT,  2,      do_recipient,       BEGUN,                    BODY },
 	{ VERB_RETURN,     2,      do_return,          BEGUN,                    RECIPIENT },
+	{ VERB_TIMED,      4,      timed_do,           BEGUN,                    RECIPIENT },
 	{ VERB_NOTIFY,     2,      do_notify,          BEGUN,                    BODY },
 	{ VERB_BODY,       0,      do_body,            BEGUN | RECIPIENT,        BODY },
 	{ VERB_COMMIT,     0,      do_commit,          BEGUN | RECIPIENT | BODY, 0 },

@@ -72,6 +72,9 @@ bool resume_do_park(struct keeper *k);
 /* Is it among the recipients that a resumed transaction has already? */
 bool resume_is_recipient(const struct transaction *t, const struct address *a);
 
+/* request_timed.c: DELIVERBY, FUTURERELEASE, MT-PRIORITY. */
+bool timed_do(struct keeper *k);
+
 /* client.c: who the client is. */
 bool client_do_peer(struct keeper *k);
 bool client_do_xclient(struct keeper *k);

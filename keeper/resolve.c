@@ -143,32 +143,33 @@ add_destination(struct resolver *r, const char *path, const struct domain *d)
 
 static bool
 is_same_queue(const struct destination *to, const char *path, const char *forwarder,
-              bool report)
+              enum queue_kind kind)
 {
-	return to->queue && to->report == report && strcmp(to->path, path) == 0 &&
+	return to->queue && to->kind == kind && strcmp(to->path, path) == 0 &&
 	       strcmp(to->forwarder, forwarder) == 0;
 }
 
 /* The number of the queue, a new one at the end; LIMIT_DESTINATIONS when there is no room. */
 static unsigned
-find_queue(struct targets *t, const char *path, const char *forwarder, bool report)
+find_queue(struct targets *t, const char *path, const char *forwarder, enum queue_kind kind)
 {
 	struct destination *new;
 
 	for (unsigned i = 0; i < t->n_destinations; i++)
-		if (is_same_queue(&t->destinations[i], path, forwarder, report))
+		if (is_same_queue(&t->destinations[i], path, forwarder, kind))
 			return i;
 	new = new_destination(t, path);
 	if (new == NULL)
 		return LIMIT_DESTINATIONS;
 	new->queue = true;
-	new->report = report;
+	new->kind = kind;
 	(void)text_copy(new->forwarder, sizeof new->forwarder, forwarder); /* a domain of ours */
 	return t->n_destinations++;
 }
 
 static enum answer
-add_remote(struct resolver *r, const struct address *a, const char *forwarder, bool report)
+add_remote(struct resolver *r, const struct address *a, const char *forwarder,
+           enum queue_kind kind)
 {
 	char name[LIMIT_NAME + 1], path[MAILBOX_PATH];
 	struct targets *t = r->targets;
@@ -180,7 +181,7 @@ add_remote(struct resolver *r, const struct address *a, const char *forwarder, b
 	text_init(&w, path, sizeof path);
 	text_add(&w, "spool/");
 	text_add(&w, name);
-	queue = find_queue(t, path, forwarder, report);
+	queue = find_queue(t, path, forwarder, kind);
 	if (queue == LIMIT_DESTINATIONS || t->n_remotes == LIMIT_DESTINATIONS)
 		return ANSWER_TOO_MANY;
 	for (unsigned i = 0; i < t->n_remotes; i++)
@@ -192,7 +193,7 @@ add_remote(struct resolver *r, const struct address *a, const char *forwarder, b
 		.destination = (unsigned short)queue,
 		.recipient = (unsigned short)r->recipient,
 	};
-	return report ? ANSWER_YES : link_target(r, queue);
+	return kind == QUEUE_REPORT ? ANSWER_YES : link_target(r, queue);
 }
 
 enum answer
@@ -200,7 +201,16 @@ resolve_report(struct resolver *r, const struct address *a, struct targets *t)
 {
 	r->targets = t;
 	r->first = t->n_links;
-	return add_remote(r, a, "", true);
+	return add_remote(r, a, "", QUEUE_REPORT);
+}
+
+enum answer
+resolve_later(struct resolver *r, const struct address *a, struct targets *t)
+{
+	r->targets = t;
+	r->first = t->n_links;
+	/* <postmaster> has no domain of its own, and thereby no queue. */
+	return add_remote(r, a->domain[0] != '\0' ? a : &r->conf->postmaster, "", QUEUE_HOLD);
 }
 
 /* forwarder: the domain whose forward file led here; NULL: the client itself. */
@@ -299,7 +309,8 @@ send_on(struct resolver *r, const struct address *a, const char *forwarder)
 {
 	if (r->local_only)
 		return ANSWER_RELAY_DENIED;
-	return add_remote(r, a, forwarder != NULL && r->conf->srs ? forwarder : "", false);
+	return add_remote(r, a, forwarder != NULL && r->conf->srs ? forwarder : "",
+	                  QUEUE_SEND);
 }
 
 /* A bounce to a sender that we have rewritten goes back to where it belongs. */

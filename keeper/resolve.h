@@ -23,7 +23,11 @@ struct destination {
 	struct domain domain;      /* a mailbox's limits */
 	enum answer outcome;       /* of the delivery */
 	bool queue;
-	bool report;               /* queue: all that is due is a report of delivery */
+	enum queue_kind {          /* queue: what is due */
+		QUEUE_SEND,
+		QUEUE_REPORT,      /* a report of delivery */
+		QUEUE_HOLD,        /* delivery here, later (RFC 4865) */
+	} kind;
 	char forwarder[LIMIT_DOMAIN + 1]; /* queue: the domain of ours that sends it on, or "" */
 };
 
@@ -78,6 +82,9 @@ struct resolver {
  */
 enum answer resolve_report(struct resolver *r, const struct address *a,
                            struct targets *t);
+
+/* The same for one whose message is held back: linked, as resolve_recipient() does. */
+enum answer resolve_later(struct resolver *r, const struct address *a, struct targets *t);
 
 /*
  * Adds the mailboxes of one recipient to t. ANSWER_YES, or why not, and then t is as

@@ -72,6 +72,10 @@ recall(struct transaction *t)
 		return ANSWER_ERROR;
 	if (r == 0 || !is_same(t, e))
 		return ANSWER_DENIED;
+	/* Times count from the first MAIL. */
+	t->from.by = e->by;
+	t->from.release = e->release;
+	t->from.priority = e->priority;
 	a = add_recipients(t, e);
 	if (a != ANSWER_YES)
 		return a;

@@ -2,6 +2,7 @@
 #include "keeper/trace.h"
 
 #include "base/clock.h"
+#include "base/timed.h"
 
 /* "ESMTPSA": RFC 3848, RFC 6531 4.3. */
 static void
@@ -44,6 +45,12 @@ trace_text(struct text *t, const struct trace *tr)
 		address_text(t, tr->recipient);
 		text_addc(t, '\n');
 	}
+	/* For a hop that does not offer the extension this line travels (client_send.c). */
+	if (tr->priority != 0) {
+		text_add(t, PRIORITY_FIELD);
+		priority_text(t, tr->priority);
+		text_addc(t, '\n');
+	}
 	skip = t->len - start;
 	text_add(t, "Received: ");
 	if (tr->local == NULL)
@@ -64,6 +71,10 @@ trace_text(struct text *t, const struct trace *tr)
 		text_add(t, "\n\tfor <");
 		address_text(t, tr->recipient);
 		text_addc(t, '>');
+	}
+	if (tr->priority != 0) {
+		text_add(t, "\n\tPRIORITY ");
+		priority_text(t, tr->priority);
 	}
 	/* RFC 8314 4.3; its names come from our own helper. */
 	if (tr->tls != NULL) {

@@ -19,6 +19,7 @@ struct trace {
 	const char *host;                /* ours */
 	const char *id;                  /* of the message */
 	bool esmtp, lmtp, smtputf8, auth; /* the protocol word, RFC 3848 and 6531 */
+	int priority;                    /* RFC 6710 6; 0: not told */
 	const struct tls_facts *tls;     /* its last letters, and RFC 8314's clause; NULL: none */
 	time_t now;
 };

@@ -129,7 +129,7 @@ log_refused(struct transaction *t, const struct address *a, enum answer why)
 		{ ANSWER_TOO_MANY, "too-many" },        { ANSWER_TOO_BIG, "too-big" },
 		{ ANSWER_NEVER_FITS, "never-fits" },    { ANSWER_FULL, "mailbox-full" },
 		{ ANSWER_NO_SPACE, "no-space" },        { ANSWER_LOOP, "loop" },
-		{ ANSWER_ERROR, "error" },
+		{ ANSWER_LATE, "late" },                { ANSWER_ERROR, "error" },
 	};
 	char text[LIMIT_ADDRESS + 1];
 	struct log_line l;
@@ -151,6 +151,30 @@ log_refused(struct transaction *t, const struct address *a, enum answer why)
 	log_send(&l, LOG_LEVEL_INFO);
 }
 
+/*
+ * RFC 4865: a mailbox here gets it later, too. So the recipient itself waits in a queue, and
+ * where its mail goes then is found out then.
+ */
+static enum answer
+resolve(struct transaction *t, const struct address *to, uint64_t *limit)
+{
+	struct targets *out = &t->targets;
+	unsigned destinations = out->n_destinations, links = out->n_links, remotes = out->n_remotes;
+	enum answer a = resolve_recipient(t->resolver, to, t->from.size, out, limit);
+	bool local = false;
+
+	if (a != ANSWER_YES || t->from.release == 0)
+		return a;
+	for (unsigned i = links; i < out->n_links; i++)
+		local |= !out->destinations[out->links[i]].queue;
+	if (!local)
+		return a;
+	out->n_destinations = destinations;
+	out->n_links = links;
+	out->n_remotes = remotes;
+	return resolve_later(t->resolver, to, out);
+}
+
 enum answer
 transaction_add(struct transaction *t, const struct address *to, unsigned notify,
                 const char *orcpt)
@@ -162,8 +186,7 @@ transaction_add(struct transaction *t, const struct address *to, unsigned notify
 
 	t->resolver->recipient = t->n_recipients;
 	if (t->n_recipients < t->setup->conf->recipients)
-		answer = resolve_recipient(t->resolver, to, t->from.size, &t->targets,
-		                           &limit);
+		answer = resolve(t, to, &limit);
 	/* With LMTP the domain's limit is its recipients' own: the delivery checks it. */
 	if (answer == ANSWER_YES && t->setup->job.service != SERVICE_LMTP)
 		t->limit = limit;
@@ -198,6 +221,7 @@ transaction_write_trace(struct transaction *t)
 		.smtputf8 = t->from.smtputf8,
 		.auth = t->from.login,
 		.tls = t->from.tls,
+		.priority = t->from.priority,
 		.now = time(NULL),
 	};
 
@@ -250,6 +274,9 @@ transaction_fill_envelope(struct transaction *t, uint64_t size)
 	e->body = t->from.body;
 	e->utf8 = t->from.smtputf8;
 	e->require_tls = false;
+	e->by = t->from.by;
+	e->release = t->from.release;
+	e->priority = t->from.priority;
 	e->ret = t->from.ret;
 	/* All are as long as their sources. */
 	(void)text_copy(e->envid, sizeof e->envid, t->from.envid);
@@ -373,6 +400,9 @@ transaction_commit(struct transaction *t, char outcomes[LIMIT_RECIPIENTS + 1])
 	};
 	enum answer a = seal(t, &d.size);
 
+	/* RFC 2852 4.1: in mode R nothing is delivered late, here neither. */
+	if (a == ANSWER_YES && t->from.by.mode == BY_RETURN && by_is_over(&t->from.by, time(NULL)))
+		a = ANSWER_LATE;
 	if (a == ANSWER_YES)
 		a = resume_commit(t, &d);
 	if (a == ANSWER_OUTCOMES)

@@ -24,6 +24,9 @@ static const struct {
 	{ "ENHANCEDSTATUSCODES", EXT_ENHANCEDSTATUSCODES },
 	{ "REQUIRETLS", EXT_REQUIRETLS },
 	{ "LIMITS", EXT_LIMITS },
+	{ "CHECKPOINT", EXT_CHECKPOINT },
+	{ "DELIVERBY", EXT_DELIVERBY },
+	{ "MT-PRIORITY", EXT_MT_PRIORITY },
 };
 
 #define WORD_MAX 64
@@ -72,6 +75,8 @@ read_arguments(struct client_offer *o, unsigned bit, const char *p, const char *
 			o->mechanisms |= mechanism_by_name(word);
 		else if (bit == EXT_LIMITS)
 			read_limit(o, word);
+		else if (bit == EXT_DELIVERBY && !parse_u64(word, UINT64_MAX, &o->by_min))
+			o->by_min = 0;
 	}
 }
 

@@ -20,6 +20,9 @@ enum client_extension {
 	EXT_ENHANCEDSTATUSCODES = 1 << 9, /* RFC 2034 */
 	EXT_REQUIRETLS = 1 << 10,     /* RFC 8689 */
 	EXT_LIMITS = 1 << 11,         /* RFC 9422 */
+	EXT_CHECKPOINT = 1 << 12,     /* RFC 1845 */
+	EXT_DELIVERBY = 1 << 13,      /* RFC 2852 */
+	EXT_MT_PRIORITY = 1 << 14,    /* RFC 6710 */
 };
 
 struct client_offer {
@@ -28,6 +31,7 @@ struct client_offer {
 	unsigned mechanisms;    /* enum mechanism */
 	uint64_t rcpt_max;      /* RFC 9422; 0: not said */
 	uint64_t mail_max;
+	uint64_t by_min;        /* RFC 2852: seconds that mode R needs; 0: not said */
 };
 
 /* One line of the answer; what is malformed or unknown counts as not offered. */

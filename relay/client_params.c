@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/xtext.h"
+#include "relay/client_timed.h"
 
 static void
 add_path(struct text *t, const struct address *a)
@@ -28,6 +29,21 @@ add_xtext(struct text *t, const char *name, const char *value)
 	xtext_encode(t, value);
 }
 
+/*
+ * RFC 4954 5: a server that we have logged in at is trusted with the name; to others that
+ * offer AUTH it is said that there is one, and not which.
+ */
+static void
+add_auth(struct text *t, const struct client *c, const struct client_message *m)
+{
+	bool known = m->auth[0] != '\0' && !has_utf8(m->auth);
+
+	if (c->logged_in && known)
+		add_xtext(t, " AUTH=", m->auth);
+	else if (c->logged_in || (m->auth[0] != '\0' && c->offer.have & EXT_AUTH))
+		text_add(t, " AUTH=<>");
+}
+
 /* RFC 8689 2, RFC 6531 3.4, RFC 3461 4.3, 4.4, RFC 4954 5 */
 static void
 add_wishes(struct text *t, const struct client *c, const struct client_message *m)
@@ -42,9 +58,8 @@ add_wishes(struct text *t, const struct client *c, const struct client_message *
 		if (m->envid[0] != '\0')
 			add_xtext(t, " ENVID=", m->envid);
 	}
-	/* Only who has logged in is believed. */
-	if (c->logged_in && m->auth[0] != '\0' && !has_utf8(m->auth))
-		add_xtext(t, " AUTH=", m->auth);
+	add_auth(t, c, m);
+	client_timed_add(t, c, m);
 }
 
 void

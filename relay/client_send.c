@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "relay/client_params.h"
+#include "relay/client_timed.h"
 #include "relay/client_transaction.h"
 
 /* Notes that a command has been written; waits where it has to. */
@@ -224,12 +225,15 @@ is_hopeless(struct transaction *t)
 	enum content_level level = eight ? CONTENT_8BIT : CONTENT_7BIT;
 	bool binary = transaction_offers(t, EXT_BINARYMIME) && transaction_offers(t, EXT_CHUNKING);
 	enum content_fit fit;
+	const char *late = client_timed_object(t->c, t->m);
 
-	if (t->m->require_tls && !(t->c->tls && transaction_offers(t, EXT_REQUIRETLS))) {
+	if (late != NULL) {
+		transaction_reject(t, "5.4.7", late, "");
+	} else if (t->m->require_tls && !(t->c->tls && transaction_offers(t, EXT_REQUIRETLS))) {
 		transaction_reject(t, "5.7.30", "the next hop does not offer REQUIRETLS", "");
 	} else if (t->m->utf8 && !transaction_offers(t, EXT_SMTPUTF8)) {
 		transaction_reject(t, "5.6.7", "the next hop does not offer SMTPUTF8", "");
-	} else if (!content_open(t->content, t->m->fd, t->m->skip, t->m->size,
+	} else if (!content_open(t->content, t->m->fd, client_timed_skip(t->c, t->m), t->m->size,
 	                         t->m->body == BODY_BINARYMIME)) {
 		transaction_reject(t, "4.3.0", "the message can't be read", "");
 	} else if ((fit = content_fit(t->content, binary, level)) != CONTENT_FITS) {

@@ -27,6 +27,9 @@ struct client_message {
 	uint64_t skip, size;
 	enum envelope_body body;
 	bool utf8, require_tls;
+	struct deliver_by by;         /* RFC 2852 */
+	int priority;                 /* RFC 6710 */
+	bool priority_field;          /* in the header, for hops that do not offer it (RFC 6758) */
 	enum envelope_ret ret;
 	char envid[LIMIT_ENVID + 1];
 	char auth[LIMIT_ADDRESS + 1];

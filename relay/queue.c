@@ -325,9 +325,12 @@ is_own(const char *name)
 /* -- reading ------------------------------------------------------------------------------- */
 
 static int
-by_name(const void *a, const void *b)
+by_turn(const void *a, const void *b)
 {
-	return strcmp(a, b); /* ids begin with the time */
+	int first = envelope_name_priority(a), second = envelope_name_priority(b);
+
+	/* Ids begin with the time. */
+	return first != second ? second - first : strcmp(a, b);
 }
 
 static bool
@@ -346,6 +349,41 @@ open_scan(struct queue *q)
 	return q->scan != NULL;
 }
 
+/* An envelope's name: into the window when it is its turn. */
+static void
+take_name(struct queue *q, const char *name)
+{
+	int priority = envelope_name_priority(name);
+	enum queue_turn turn = priority > 0 ? TURN_RAISED : priority == 0 ? TURN_PLAIN : TURN_LOWERED;
+
+	q->has_lowered |= turn == TURN_LOWERED;
+	if (turn == q->turn)
+		(void)text_copy(q->window[q->n++], sizeof q->window[0], name); /* is_named() */
+}
+
+/* Whatever else lies there, looked at once in a reading. */
+static void
+take_other(struct queue *q, const char *name, time_t before)
+{
+	if (q->turn != TURN_RAISED)
+		return;
+	if (is_named(name, 'm'))
+		look_after_message(q, name, before);
+	else if (!is_own(name))
+		set_aside(q, name, "a file that does not belong into a queue");
+}
+
+/* The directory once more for who comes next. False: all have had their turn. */
+static bool
+next_turn(struct queue *q)
+{
+	if (q->turn == TURN_LOWERED || (q->turn == TURN_PLAIN && !q->has_lowered))
+		return false;
+	q->turn = q->turn == TURN_RAISED ? TURN_PLAIN : TURN_LOWERED;
+	rewinddir(q->scan);
+	return true;
+}
+
 /* The next names. False: there are no more. */
 static bool
 fill_window(struct queue *q)
@@ -356,15 +394,15 @@ fill_window(struct queue *q)
 	q->n = q->next = 0;
 	if (!open_scan(q))
 		return false;
-	while (q->n < LIMIT_QUEUE_WINDOW && (e = readdir(q->scan)) != NULL) {
-		if (is_named(e->d_name, 'e'))
-			(void)text_copy(q->window[q->n++], sizeof q->window[0], e->d_name);
-		else if (is_named(e->d_name, 'm'))
-			look_after_message(q, e->d_name, before);
-		else if (!is_own(e->d_name))
-			set_aside(q, e->d_name, "a file that does not belong into a queue");
-	}
-	qsort(q->window, q->n, sizeof q->window[0], by_name);
+	do {
+		while (q->n < LIMIT_QUEUE_WINDOW && (e = readdir(q->scan)) != NULL) {
+			if (is_named(e->d_name, 'e'))
+				take_name(q, e->d_name);
+			else
+				take_other(q, e->d_name, before);
+		}
+	} while (q->n == 0 && next_turn(q));
+	qsort(q->window, q->n, sizeof q->window[0], by_turn);
 	return q->n > 0;
 }
 
@@ -383,6 +421,8 @@ queue_rewind(struct queue *q)
 		(void)closedir(q->scan);
 	q->scan = NULL;
 	q->n = q->next = 0;
+	q->turn = TURN_RAISED;
+	q->has_lowered = false;
 }
 
 /* -- one message --------------------------------------------------------------------------- */

@@ -25,6 +25,12 @@ struct queue {
 	char domain[LIMIT_NAME + 1];
 	int dir, lock;
 	DIR *scan;                       /* NULL: no reading under way */
+	enum queue_turn {                /* whose turn it is (RFC 6710): once over the names each */
+		TURN_RAISED,
+		TURN_PLAIN,
+		TURN_LOWERED,
+	} turn;
+	bool has_lowered;
 	unsigned n, next;                /* of window */
 	char (*window)[LIMIT_ID + 3];    /* "ID.e", allocated once; sorted */
 	unsigned n_done;
@@ -49,7 +55,8 @@ enum queue_state queue_open(struct queue *q, const char *domain);
 /*
  * The name of the next envelope ("ID.e"), NULL at the end. A reading takes the directory
  * as it comes, LIMIT_QUEUE_WINDOW names at a time, each such window sorted from the
- * oldest to the youngest. It sets aside what is foreign, and removes messages without
+ * oldest to the youngest; first all with a priority over 0, the higher first, last those
+ * with one under 0. It sets aside what is foreign, and removes messages without
  * envelope that a crash left 36 h ago.
  */
 const char *queue_next(struct queue *q);

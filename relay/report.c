@@ -88,8 +88,8 @@ static const struct {
 		"Your message has not been delivered yet. You need not do anything: we go on trying.\n"
 		"So far it has not reached:" },
 	[REPORT_RELAYED] = { "Your message was passed on", "relayed",
-		"You asked for a report. Your message was passed on to another mail server, which\n"
-		"does not report deliveries, so this is the last we know of it. Recipients:" },
+		"You asked for a report. Your message was passed on to another mail server, and\n"
+		"this may be the last we know of it. Recipients:" },
 	[REPORT_DELIVERED] = { "Your message was delivered", "delivered",
 		"You asked for a report. Your message was delivered to:" },
 	[REPORT_DOUBLE] = { "A report could not be delivered", "failed",
@@ -155,7 +155,7 @@ static const struct {
 	{ "5.3.4", "The message is larger than the other server takes." },
 	{ "5.4.4", "No server for this domain could be found." },
 	{ "5.4.6", "The message goes in a circle." },
-	{ "5.4.7", "It was tried for days, without success." },
+	{ "5.4.7", "It could not be delivered in the time that there was." },
 	{ "5.6", "The message has a form that the other server cannot take." },
 	{ "5.7.1", "The other server's rules do not allow it." },
 	{ "5.7.30", "The message must travel encrypted, and the other server cannot do so." },
@@ -166,6 +166,7 @@ static const struct {
 	{ "4.3.1", "The other server has no room left." },
 	{ "4.4.1", "The other server cannot be reached." },
 	{ "4.4.2", "The connection to the other server broke." },
+	{ "4.4.7", "The time that you have set has passed." },
 	{ "4.4.3", "The domain's name service does not answer." },
 	{ "4.7", "The other server does not take it yet, or a safe connection was not possible." },
 };
@@ -208,7 +209,7 @@ put_why(FILE *f, const struct report *r, const struct outcome *o)
 		fprintf(f, "    %s\n", words);
 	if (o->expired) {
 		fputs("    We have given up after ", f);
-		put_days(f, (uint64_t)(r->now - r->e->arrived));
+		put_days(f, (uint64_t)(r->now - envelope_start(r->e)));
 		fputs(".\n", f);
 	}
 	if (o->reply[0] == '\0')
@@ -272,12 +273,15 @@ put_recipient(FILE *f, const struct report *r, unsigned i)
 	}
 	put_date(f, "Last-Attempt-Date", r->now);
 	if (r->kind == REPORT_DELAYED)
-		put_date(f, "Will-Retry-Until", r->e->arrived + (time_t)r->conf->expire);
+		put_date(f, "Will-Retry-Until", envelope_start(r->e) + (time_t)r->conf->expire);
 }
 
 static void
 put_status(FILE *f, const struct report *r)
 {
+	char stamp[32];
+	struct text t;
+
 	fputs(is_utf8(r) ? "Content-Type: message/global-delivery-status\n"
 	                   "Content-Transfer-Encoding: 8bit\n\n"
 	                 : "Content-Type: message/delivery-status\n\n", f);
@@ -288,6 +292,14 @@ put_status(FILE *f, const struct report *r)
 		putc('\n', f);
 	}
 	put_date(f, "Arrival-Date", r->e->arrived);
+	/* RFC 2852 5, RFC 4865 6. */
+	if (r->e->by.mode != BY_NONE)
+		put_date(f, "Deliver-By-Date", r->e->by.when);
+	if (r->e->release != 0) {
+		text_init(&t, stamp, sizeof stamp);
+		clock_stamp(&t, r->e->release);
+		fprintf(f, "Future-Release-Request: until;%s\n", stamp);
+	}
 	for (unsigned i = 0; i < r->n; i++)
 		put_recipient(f, r, r->which[i]);
 }

@@ -46,7 +46,7 @@ has_due(const struct run *r, const struct envelope *e)
 {
 	time_t now = time(NULL);
 
-	for (unsigned i = 0; i < e->n; i++)
+	for (unsigned i = 0; i < e->n && !run_is_early(e, now); i++)
 		if (run_is_due(r, &e->to[i], now))
 			return true;
 	return false;
@@ -72,6 +72,8 @@ load_next(struct run *r)
 		if (w->m.e.hold) {
 			queue_unload(&w->m);
 			w->used = false;
+		} else if (settle_late(r, w)) {
+			continue;
 		} else if (!has_due(r, &w->m.e)) {
 			settle_waiting(r, w);
 		} else if (w->strict != r->strict) {

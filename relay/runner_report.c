@@ -13,16 +13,18 @@
 #include "relay/report.h"
 #include "relay/runner_run.h"
 
-/* qmail-queue's envelope: the null sender, one recipient. */
+/* qmail-queue's envelope: a sender, NULL for the null one, and one recipient. */
 static int
-make_envelope(const struct address *to)
+make_envelope(const struct address *from, const struct address *to)
 {
-	char buf[LIMIT_ADDRESS + 8];
+	char buf[2 * LIMIT_ADDRESS + 8];
 	int fd = memfd_create("envelope", MFD_CLOEXEC);
 	struct text t;
 
 	text_init(&t, buf, sizeof buf);
 	text_add(&t, "F");
+	if (from != NULL)
+		address_text(&t, from);
 	text_addc(&t, '\0');
 	text_add(&t, "T");
 	address_text(&t, to);
@@ -49,12 +51,11 @@ wait_for_answer(const struct run *r)
 	return REPORTED_LATER;
 }
 
-/* The message is in memory at fd. */
-static enum control_reported
-inject(const struct run *r, int fd, const struct address *to)
+enum control_reported
+run_inject(const struct run *r, int fd, const struct address *from, const struct address *to)
 {
 	enum control_reported answer = REPORTED_LATER;
-	int envelope = make_envelope(to);
+	int envelope = make_envelope(from, to);
 	static struct packet p;
 
 	packet_start(&p, CONTROL_REPORT);
@@ -62,7 +63,7 @@ inject(const struct run *r, int fd, const struct address *to)
 	    packet_send_pair(r->setup->control, &p, fd, envelope) == 0)
 		answer = wait_for_answer(r);
 	else
-		log_error("give a report away", errno);
+		log_error("give a message to spool", errno);
 	if (envelope != -1)
 		(void)close(envelope); /* in memory only */
 	return answer;
@@ -97,7 +98,7 @@ send_report(const struct run *r, const struct work *w, enum report_kind kind,
 	int fd = memfd_create("report", MFD_CLOEXEC);
 
 	if (fd != -1 && report_write(fd, &report) == 0)
-		answer = inject(r, fd, kind == REPORT_DOUBLE ? &c->postmaster : &e->sender);
+		answer = run_inject(r, fd, NULL, kind == REPORT_DOUBLE ? &c->postmaster : &e->sender);
 	else
 		log_error("write a report", errno);
 	if (fd != -1)
@@ -179,7 +180,7 @@ tell_postmaster(struct run *r, const char *file, const char *why)
 		return; /* the log has it */
 	fd = memfd_create("notice", MFD_CLOEXEC);
 	if (fd == -1 || report_notice(fd, c, r->queue.domain, file, why, time(NULL)) == -1 ||
-	    inject(r, fd, &c->postmaster) != REPORTED_YES)
+	    run_inject(r, fd, NULL, &c->postmaster) != REPORTED_YES)
 		log_notice("the postmaster could not be told of a file set aside");
 	if (fd != -1)
 		(void)close(fd); /* in memory only */

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/packet.h"
+#include "relay/control.h"
 #include "relay/outcome.h"
 #include "relay/queue.h"
 #include "relay/route.h"
@@ -195,6 +196,20 @@ void settle_unsent(struct run *r, struct work *w);
 /* Nothing is due of it: when will it be? Reports what was delivered here. */
 void settle_waiting(struct run *r, struct work *w);
 
+/* For the log: what became of recipient i. */
+void settle_log(const struct run *r, const struct work *w, unsigned i, const char *event);
+
+/* -- runner_release.c: FUTURERELEASE, and DELIVERBY's mode R -------------------------------- */
+
+/* True while the message is held back: nothing is done with it but to come again. */
+bool run_is_early(const struct envelope *e, time_t now);
+
+/* Its time has passed: it fails, and w is free. False: it may go. */
+bool settle_late(struct run *r, struct work *w);
+
+/* Delivers here what was held back. Outcomes are set, marks and log lines written. */
+void settle_released(struct run *r, struct work *w);
+
 /* Is this recipient to be tried now? */
 bool run_is_due(const struct run *r, const struct envelope_to *to, time_t now);
 
@@ -202,6 +217,10 @@ bool run_is_due(const struct run *r, const struct envelope_to *to, time_t now);
 void settle_foreign(struct queue *q, const char *name, const char *why);
 
 /* -- runner_report.c ------------------------------------------------------------------------ */
+
+/* Has `spool` take the message at fd, whole, from and to these. */
+enum control_reported run_inject(const struct run *r, int fd, const struct address *from,
+                                 const struct address *to);
 
 enum tell { TELL_DONE, TELL_LATER };
 

@@ -33,8 +33,8 @@ log_address(struct log_line *l, const char *key, const struct address *a)
 	log_field(l, key, buf);
 }
 
-static void
-log_outcome(const struct run *r, const struct work *w, unsigned i, const char *event)
+void
+settle_log(const struct run *r, const struct work *w, unsigned i, const char *event)
 {
 	const struct outcome *o = &w->outcomes[i];
 	time_t age = time(NULL) - w->m.e.arrived;
@@ -77,7 +77,7 @@ settle_known(struct run *r, struct work *w, unsigned i)
 	w->dirty = true;
 	if (envelope_put_mark(w->m.envelope_fd, to) == -1)
 		log_disk("mark a recipient");
-	log_outcome(r, w, i, w->outcomes[i].relayed && (to->notify & NOTIFY_SUCCESS) != 0 ?
+	settle_log(r, w, i, w->outcomes[i].relayed && (to->notify & NOTIFY_SUCCESS) != 0 ?
 	            "relayed" : "sent");
 }
 
@@ -90,20 +90,38 @@ earliest(time_t *t, time_t when)
 		*t = when;
 }
 
+/*
+ * When the sender hears that it takes long. Who has set a time wants to hear then, and not
+ * before (RFC 2852 4.1.3).
+ */
+static time_t
+delay_time(const struct run *r, const struct envelope *e)
+{
+	return e->by.mode == BY_NOTIFY ? e->by.when :
+	       envelope_start(e) + (time_t)r->setup->conf->delay_report;
+}
+
 /* What is left of w comes up again at these times. */
 static void
 note_due(struct run *r, const struct envelope *e)
 {
-	time_t expire = e->arrived + (time_t)r->setup->conf->expire;
-	time_t delay = e->arrived + (time_t)r->setup->conf->delay_report;
+	time_t expire = envelope_start(e) + (time_t)r->setup->conf->expire;
+	time_t delay = delay_time(r, e);
 	time_t now = time(NULL);
 
 	for (unsigned i = 0; i < e->n; i++) {
 		const struct envelope_to *to = &e->to[i];
 
-		if (to->state != ENVELOPE_TODO && to->state != ENVELOPE_DELIVERED)
+		if (to->state != ENVELOPE_TODO && to->state != ENVELOPE_DELIVERED &&
+		    to->state != ENVELOPE_HELD)
 			continue;
 		r->left++;
+		if (run_is_early(e, now)) {
+			earliest(&r->due, e->release);
+			continue;
+		}
+		if (e->by.mode == BY_RETURN && e->by.when > now)
+			earliest(&r->age_due, e->by.when);
 		earliest(&r->due, to->next > 0 ? to->next : 1);
 		if (to->next > now)
 			continue; /* next comes before these (defer()) */
@@ -117,7 +135,7 @@ note_due(struct run *r, const struct envelope *e)
 static bool
 is_older(const struct envelope *e, uint64_t seconds)
 {
-	return time(NULL) - e->arrived >= (time_t)seconds;
+	return time(NULL) - envelope_start(e) >= (time_t)seconds;
 }
 
 /*
@@ -154,12 +172,13 @@ defer(const struct run *r, struct work *w, unsigned i, bool tried)
 	to->attempts++;
 	to->next = now + schedule_backoff(c, to->attempts);
 	/* Reports and the last attempt come in time. */
-	if (to->next > e->arrived + (time_t)c->expire)
-		to->next = e->arrived + (time_t)c->expire;
-	if (!to->delay_told && now < e->arrived + (time_t)c->delay_report &&
-	    to->next > e->arrived + (time_t)c->delay_report)
-		to->next = e->arrived + (time_t)c->delay_report;
-	log_outcome(r, w, i, "deferred");
+	if (to->next > envelope_start(e) + (time_t)c->expire)
+		to->next = envelope_start(e) + (time_t)c->expire;
+	if (!to->delay_told && now < delay_time(r, e) && to->next > delay_time(r, e))
+		to->next = delay_time(r, e);
+	if (e->by.mode == BY_RETURN && to->next > e->by.when)
+		to->next = e->by.when;
+	settle_log(r, w, i, "deferred");
 }
 
 static bool
@@ -194,7 +213,8 @@ settle_failed(struct run *r, struct work *w)
 	for (unsigned i = 0; i < w->m.e.n; i++) {
 		const struct envelope_to *to = &w->m.e.to[i];
 
-		if (to->state != ENVELOPE_TODO || w->outcomes[i].class != '5')
+		if ((to->state != ENVELOPE_TODO && to->state != ENVELOPE_HELD) ||
+		    w->outcomes[i].class != '5')
 			continue;
 		failed.at[failed.n++] = (unsigned short)i;
 		if (wants(to, NOTIFY_FAILURE))
@@ -217,7 +237,7 @@ settle_failed(struct run *r, struct work *w)
 		to->attempts++;
 		r->failed++;
 		mark(w, failed.at[k]);
-		log_outcome(r, w, failed.at[k], "bounced");
+		settle_log(r, w, failed.at[k], "bounced");
 	}
 }
 
@@ -227,22 +247,39 @@ settle_delayed(struct run *r, struct work *w)
 	static struct list late;
 
 	late.n = 0;
-	if (!is_older(&w->m.e, r->setup->conf->delay_report))
+	if (time(NULL) < delay_time(r, &w->m.e))
 		return;
 	for (unsigned i = 0; i < w->m.e.n; i++) {
 		const struct envelope_to *to = &w->m.e.to[i];
 
 		if (to->state == ENVELOPE_TODO && w->outcomes[i].class == '4' &&
 		    !to->delay_told && wants(to, NOTIFY_DELAY) &&
-		    (!r->held || w->outcomes[i].remote))
+		    (!r->held || w->outcomes[i].remote || w->m.e.by.mode == BY_NOTIFY))
 			late.at[late.n++] = (unsigned short)i;
 	}
+	/* RFC 2852 4.1.3: what is reported is the time, and why it was not enough. */
+	for (unsigned k = 0; k < late.n && w->m.e.by.mode == BY_NOTIFY; k++)
+		(void)text_copy(w->outcomes[late.at[k]].code, OUTCOME_CODE, "4.4.7"); /* fits */
 	if (late.n == 0 || tell_sender(r, w, REPORT_DELAYED, late.at, late.n) == TELL_LATER)
 		return;
 	for (unsigned k = 0; k < late.n; k++) {
 		w->m.e.to[late.at[k]].delay_told = true;
 		mark(w, late.at[k]);
 	}
+}
+
+/*
+ * Is there to be a report that it was passed on? Where the next hop reports no success, or no
+ * delay (RFC 2852 4.1.4); and wherever a trace was asked for. Who wants nothing gets nothing.
+ */
+static bool
+is_passed_on(const struct work *w, unsigned i)
+{
+	const struct envelope_to *to = &w->m.e.to[i];
+	bool traced = w->m.e.by.mode != BY_NONE && w->m.e.by.trace;
+
+	return (w->outcomes[i].relayed && wants(to, NOTIFY_SUCCESS)) ||
+	       (traced && !(to->notify & NOTIFY_NEVER));
 }
 
 /* The next hop took it and reports no success; it is marked already. */
@@ -253,8 +290,7 @@ settle_relayed(struct run *r, struct work *w)
 
 	passed.n = 0;
 	for (unsigned i = 0; i < w->m.e.n; i++)
-		if (w->outcomes[i].class == '2' && w->outcomes[i].relayed &&
-		    wants(&w->m.e.to[i], NOTIFY_SUCCESS))
+		if (w->outcomes[i].class == '2' && is_passed_on(w, i))
 			passed.at[passed.n++] = (unsigned short)i;
 	if (passed.n > 0 && tell_sender(r, w, REPORT_RELAYED, passed.at, passed.n) == TELL_LATER)
 		log_notice("a report of relaying could not be made");
@@ -357,6 +393,8 @@ settle_unsent(struct run *r, struct work *w)
 void
 settle_waiting(struct run *r, struct work *w)
 {
+	settle_released(r, w);
+	settle_failed(r, w);
 	settle_delivered(r, w);
 	finish(r, w);
 }

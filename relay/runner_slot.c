@@ -167,6 +167,29 @@ send_message(const struct slot *s, struct packet *p)
 	packet_addu(p, s->n);
 }
 
+/* DELIVERBY and MT-PRIORITY, which few messages have. */
+static int
+send_timed(const struct run *r, const struct slot *s, struct packet *p)
+{
+	const struct envelope *e = &s->work->m.e;
+	char mode[4], priority[4];
+	struct text t;
+
+	if (e->by.mode == BY_NONE && e->priority == 0)
+		return 0;
+	text_init(&t, mode, sizeof mode);
+	if (e->by.mode != BY_NONE)
+		by_mode_text(&t, &e->by);
+	text_init(&t, priority, sizeof priority);
+	priority_text(&t, e->priority);
+	packet_start(p, SEND_TIMED);
+	packet_addu(p, (uint64_t)e->by.when);
+	packet_add(p, mode);
+	packet_add(p, priority);
+	packet_add(p, r->setup->conf->priority.header ? "field" : "");
+	return packet_send(s->boundary, p, -1);
+}
+
 static int
 send_recipient(const struct slot *s, const struct envelope_to *to, struct packet *p)
 {
@@ -214,7 +237,8 @@ slot_send(struct run *r, struct slot *s, struct work *w)
 	s->state = SLOT_SENDING;
 	set_deadline(s, RUNNER_MESSAGE);
 	send_message(s, &p);
-	good = packet_send(s->boundary, &p, w->m.message_fd) == 0;
+	good = packet_send(s->boundary, &p, w->m.message_fd) == 0 &&
+	       send_timed(r, s, &p) == 0;
 	for (unsigned i = 0; good && i < s->n; i++)
 		good = send_recipient(s, &w->m.e.to[s->to[i]], &p) == 0;
 	packet_start(&p, SEND_GO);

@@ -17,6 +17,7 @@
 #include "relay/client_auth.h"
 #include "relay/client_send.h"
 #include "relay/sender_lock.h"
+#include "relay/client_timed.h"
 #include "relay/sender_message.h"
 
 /* Longest that any deadline may be: a day. */
@@ -123,7 +124,8 @@ report(void *arg, unsigned i, const struct client_verdict *v)
 	packet_add(&s.out, v->enhanced);
 	packet_add(&s.out, v->text);
 	packet_add(&s.out, v->remote ? "remote" : "local");
-	packet_add(&s.out, v->class == '2' && !(c->offer.have & EXT_DSN) ? "yes" : "");
+	packet_add(&s.out, v->class == '2' && (!(c->offer.have & EXT_DSN) ||
+	                                    client_timed_is_lost(c, &s.message)) ? "yes" : "");
 	/* Nobody there: the next wait on the connection ends it all. */
 	(void)send_out(-1);
 }
@@ -319,6 +321,8 @@ receive_recipients(struct client_message *m)
 
 	for (unsigned i = 0; i <= m->n && r == NEXT_PACKET; i++) {
 		r = receive_more();
+		if (r == NEXT_PACKET && i == 0 && s.in.letter == SEND_TIMED)
+			r = sender_read_timed(&s.in, m) ? receive_more() : NEXT_MALFORMED;
 		if (r != NEXT_PACKET)
 			break;
 		if (i < m->n ? !sender_read_recipient(&s.in, m, &m->to[i]) :
@@ -384,6 +388,7 @@ take_packet(void)
 		client_quit(&s.client);
 		return NEXT_END;
 	case SEND_CONNECT:
+	case SEND_TIMED:
 	case SEND_RECIPIENT:
 	case SEND_GO:
 	case SEND_TLS:

@@ -52,6 +52,9 @@ sender_read_message(struct packet *p, struct client_message *m)
 	uint64_t n;
 
 	m->fd = -1;
+	m->by = (struct deliver_by){ .mode = BY_NONE };
+	m->priority = 0;
+	m->priority_field = false;
 	if (is_packet_other(p, SEND_MESSAGE, 11, true) || p->fd[0] == -1)
 		return false;
 	m->fd = p->fd[0];
@@ -68,6 +71,20 @@ sender_read_message(struct packet *p, struct client_message *m)
 	m->n = (unsigned)n;
 	m->utf8 = m->utf8 || has_utf8(m->sender.local) || has_utf8(m->sender.domain);
 	return true;
+}
+
+bool
+sender_read_timed(struct packet *p, struct client_message *m)
+{
+	const char *const *f = p->field;
+	uint64_t when = 0;
+
+	if (is_packet_other(p, SEND_TIMED, 4, false) ||
+	    (f[1][0] != '\0' && (!parse_u64(f[0], INT64_MAX, &when) || !parse_by_mode(f[1], &m->by))))
+		return false;
+	m->by.when = (time_t)when;
+	m->priority_field = strcmp(f[3], "field") == 0;
+	return (m->priority_field || f[3][0] == '\0') && parse_priority(f[2], &m->priority);
 }
 
 bool

@@ -11,6 +11,9 @@ bool is_packet_other(struct packet *p, char letter, unsigned fields, bool may_br
 /* SEND_MESSAGE. False: malformed. m->fd is the caller's to close unless it is -1. */
 bool sender_read_message(struct packet *p, struct client_message *m);
 
+/* SEND_TIMED, as above. */
+bool sender_read_timed(struct packet *p, struct client_message *m);
+
 /* SEND_RECIPIENT, as above. */
 bool sender_read_recipient(struct packet *p, struct client_message *m, struct client_to *to);
 

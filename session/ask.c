@@ -5,6 +5,7 @@
 
 #include "base/envelope.h"
 #include "base/num.h"
+#include "session/parameter.h"
 
 void
 ask_init(struct ask *k, int fd)
@@ -122,6 +123,23 @@ ask_notify(struct ask *k, unsigned notify, const char *orcpt)
 	packet_add(&k->packet, words);
 	packet_add(&k->packet, orcpt);
 	tell(k);
+}
+
+enum answer
+ask_timed(struct ask *k, const struct mail_parameters *m, int *priority)
+{
+	enum answer a;
+
+	packet_start(&k->packet, VERB_TIMED);
+	packet_add(&k->packet, m->by);
+	packet_add(&k->packet, m->hold_for);
+	packet_add(&k->packet, m->hold_until);
+	packet_add(&k->packet, m->priority);
+	a = ask(k);
+	if (a == ANSWER_YES &&
+	    (k->packet.n != 1 || !parse_priority(k->packet.field[0], priority)))
+		return unclear(k);
+	return a;
 }
 
 static void

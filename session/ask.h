@@ -41,6 +41,14 @@ enum answer ask_begin(struct ask *k, const struct sender *s, const char *auth);
 void ask_return(struct ask *k, const char *ret, const char *envid);
 void ask_notify(struct ask *k, unsigned notify, const char *orcpt);
 
+/*
+ * BY, HOLDFOR, HOLDUNTIL and MT-PRIORITY of the message begun, as MAIL has them, "" where
+ * not. On ANSWER_YES *priority is the one that counts; after another answer there is no
+ * message begun.
+ */
+struct mail_parameters;
+enum answer ask_timed(struct ask *k, const struct mail_parameters *m, int *priority);
+
 /* On ANSWER_YES *limit is the largest size, in octets, that this message may have. */
 enum answer ask_recipient(struct ask *k, const struct address *a, uint64_t *limit);
 

@@ -12,6 +12,7 @@
 #include "session/path.h"
 #include "session/probe.h"
 #include "session/sasl.h"
+#include "session/timed.h"
 #include "session/xclient.h"
 
 enum argument { NO_ARG, ARG, OPT_ARG };
@@ -56,7 +57,8 @@ static const struct command commands[] = {
 	  "LHLO host.example: greet, and learn the extensions" },
 	{ "MAIL", do_mail,      ARG,     HELLO,             MAIL,   0,
 	  "MAIL FROM:<you@example.org> [SIZE=n] [BODY=7BIT|8BITMIME|BINARYMIME] "
-	  "[SMTPUTF8] "
+	  "[SMTPUTF8] [BY=seconds;R|N] [HOLDFOR=seconds|HOLDUNTIL=2026-12-24T18:00:00Z] "
+	  "[MT-PRIORITY=-9...9] "
 	  "[TRANSID=<l@d>]: begin a message, or resume one" },
 	{ "RCPT", do_rcpt,      ARG,     HELLO | MAIL,      CHUNKS, 0,
 	  "RCPT TO:<them@example.org>: add a recipient" },
@@ -275,6 +277,9 @@ static const struct keyword {
 	{ "LIMITS", add_limits, NULL },        /* RFC 9422 */
 	{ "DSN", NULL, NULL },                 /* RFC 3461 */
 	{ "CHECKPOINT", NULL, may_resume },    /* RFC 1845 */
+	{ "DELIVERBY", timed_add_by, timed_has_by }, /* RFC 2852 */
+	{ "FUTURERELEASE", timed_add_hold, timed_has_hold }, /* RFC 4865 */
+	{ "MT-PRIORITY", timed_add_priority, timed_has_priority }, /* RFC 6710 */
 	{ "STARTTLS", NULL, may_start_tls },   /* RFC 3207 */
 	{ "AUTH", sasl_add_mechanisms, sasl_is_offered }, /* RFC 4954 */
 	{ "ETRN", NULL, demand_is_offered },   /* RFC 1985 */
@@ -370,6 +375,9 @@ do_mail(struct session *s, const char *arg)
 		return &reply_unknown_parameter;
 	if (params.size > s->setup->size)
 		return &reply_too_big;
+	wrong = timed_object(s, &params);
+	if (wrong != NULL)
+		return wrong;
 	from->helo = s->xclient_helo[0] != '\0' ? s->xclient_helo : s->helo;
 	from->size = params.size;
 	from->smtputf8 = params.smtputf8;
@@ -382,12 +390,16 @@ do_mail(struct session *s, const char *arg)
 		return session_refused(s, a);
 	if (params.ret[0] != '\0' || params.envid[0] != '\0')
 		ask_return(&s->ask, params.ret, params.envid);
+	wrong = timed_begin(s, &params);
+	if (wrong != NULL && wrong->code != reply_sender_ok.code)
+		return wrong;
 	s->limit = s->setup->size;
-	if (params.transid[0] != '\0')
+	if (params.transid[0] != '\0') {
+		s->detail[0] = '\0'; /* 355 says something else */
 		return resume(s, params.transid);
+	}
 	s->have |= MAIL;
-	s->limit = s->setup->size;
-	return &reply_sender_ok;
+	return wrong != NULL ? wrong : &reply_sender_ok;
 }
 
 static const struct reply *

@@ -100,6 +100,46 @@ take_transid(void *out, const char *value)
 }
 
 static bool
+take_by(void *out, const char *value)
+{
+	struct mail_parameters *m = out;
+	struct deliver_by by;
+
+	return parse_by(value, &by) && text_copy(m->by, sizeof m->by, value);
+}
+
+/* RFC 4865 4.2: one of the two. */
+static bool
+take_hold_for(void *out, const char *value)
+{
+	struct mail_parameters *m = out;
+	uint64_t seconds;
+
+	return m->hold_until[0] == '\0' && parse_hold_for(value, &seconds) &&
+	       text_copy(m->hold_for, sizeof m->hold_for, value);
+}
+
+static bool
+take_hold_until(void *out, const char *value)
+{
+	struct mail_parameters *m = out;
+	time_t when;
+
+	return m->hold_for[0] == '\0' && parse_hold_until(value, &when) &&
+	       text_copy(m->hold_until, sizeof m->hold_until, value);
+}
+
+static bool
+take_priority(void *out, const char *value)
+{
+	struct mail_parameters *m = out;
+	int priority;
+
+	return parse_priority(value, &priority) &&
+	       text_copy(m->priority, sizeof m->priority, value);
+}
+
+static bool
 take_notify(void *out, const char *value)
 {
 	struct rcpt_parameters *r = out;
@@ -125,6 +165,10 @@ static const struct keyword mail_keywords[] = {
 	{ "RET", take_ret, true },
 	{ "ENVID", take_envid, true },
 	{ "TRANSID", take_transid, true },
+	{ "BY", take_by, true },
+	{ "HOLDFOR", take_hold_for, true },
+	{ "HOLDUNTIL", take_hold_until, true },
+	{ "MT-PRIORITY", take_priority, true },
 	{ 0 },
 };
 

@@ -18,6 +18,11 @@ struct mail_parameters {
 	const char *ret;  /* RET=, RFC 3461 4.3: "FULL", "HDRS", "" = not said */
 	char envid[LIMIT_ENVID + 1];      /* ENVID=, decoded; "" = not said */
 	char transid[LIMIT_TRANSID + 1];  /* TRANSID=, RFC 1845; "" = not said */
+	/* As the client has written them, since the keeper reads them, too; "" = not said. */
+	char by[LIMIT_TIMED + 1];         /* BY=, RFC 2852 */
+	char hold_for[LIMIT_TIMED + 1];   /* HOLDFOR= and HOLDUNTIL=, RFC 4865 */
+	char hold_until[LIMIT_TIMED + 1];
+	char priority[LIMIT_TIMED + 1];   /* MT-PRIORITY=, RFC 6710 */
 };
 
 struct rcpt_parameters {

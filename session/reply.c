@@ -100,6 +100,16 @@ const struct reply reply_etrn_denied = { 459, "4.7.1", "not for you to ask for" 
 const struct reply reply_bad_etrn = { 501, "5.5.4",
 	"expected ETRN domain, ETRN @domain or ETRN #queue" };
 
+const struct reply reply_by_short = { 555, "5.5.4",
+	"too little time in BY, EHLO tells the least" };
+const struct reply reply_by_held = { 501, "5.5.4", "BY does not go with HOLDFOR or HOLDUNTIL" };
+const struct reply reply_late = { 554, "5.4.7", "the time in BY has passed" };
+const struct reply reply_hold_long = { 501, "5.5.4",
+	"held back for too long, EHLO tells the longest" };
+const struct reply reply_priority = { 250, "2.3.6", "" };
+const struct reply reply_priority_denied = { 550, "5.7.1",
+	"a priority over 0 is not for you to give" };
+
 const struct reply reply_turning = { 250, "2.0.0", "OK, now reversing the connection" };
 const struct reply reply_turn_refused = { 450, "4.7.1", "not for you to ask for" };
 const struct reply reply_turn_later = { 451, "4.3.0", "cannot send now, try again later" };
@@ -153,6 +163,7 @@ reply_for(enum answer a)
 		{ ANSWER_TAKEN, &reply_taken },
 		{ ANSWER_FIXED, &reply_fixed },
 		{ ANSWER_COMPLETE, &reply_complete },
+		{ ANSWER_LATE, &reply_late },
 		{ ANSWER_ERROR, &reply_error },
 	};
 

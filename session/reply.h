@@ -44,6 +44,10 @@ extern const struct reply reply_challenge, reply_authenticated, reply_auth_later
 	reply_auth_syntax, reply_no_mechanism, reply_auth_failed, reply_auth_clear,
 	reply_not_yours;
 
+/* DELIVERBY, FUTURERELEASE, MT-PRIORITY: RFC 2852, 4865, 6710. */
+extern const struct reply reply_by_short, reply_by_held, reply_late, reply_hold_long,
+	reply_priority, reply_priority_denied;
+
 /* ETRN, RFC 1985 5.3. */
 extern const struct reply reply_etrn_started, reply_etrn_none, reply_etrn_under_way,
 	reply_etrn_count, reply_etrn_failed, reply_etrn_denied, reply_bad_etrn;

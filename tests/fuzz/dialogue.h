@@ -170,6 +170,35 @@ dialogue_begin(struct packet *p)
 	dialogue_say(p, a);
 }
 
+/* What the session lets through can be read, and both kinds of hold never come at once. */
+static void
+dialogue_timed(struct packet *p)
+{
+	struct deliver_by by;
+	uint64_t seconds;
+	time_t until;
+	int priority = 0;
+	char counts[2];
+
+	CHECK(p->n == 4 && (dialogue.have & (BEGUN | RECIPIENT)) == BEGUN);
+	CHECK(p->field[0][0] == '\0' || parse_by(p->field[0], &by));
+	CHECK(p->field[1][0] == '\0' ||
+	      (parse_hold_for(p->field[1], &seconds) && seconds <= dialogue.conf->future_release));
+	CHECK(p->field[2][0] == '\0' || parse_hold_until(p->field[2], &until));
+	CHECK(p->field[3][0] == '\0' || parse_priority(p->field[3], &priority));
+	CHECK((p->field[0][0] != '\0') + (p->field[1][0] != '\0') + (p->field[2][0] != '\0') <= 1);
+	if (priority == PRIORITY_MAX) {
+		dialogue_forget();
+		dialogue_say(p, ANSWER_DENIED);
+		return;
+	}
+	counts[0] = (char)('0' + (priority > 0 && priority < 5 ? priority : 0));
+	counts[1] = '\0';
+	packet_start(p, ANSWER_YES);
+	packet_add(p, counts);
+	CHECK(packet_send(dialogue.keeper, p, -1) == 0);
+}
+
 /* A message that is resumed has one recipient, and one that is compared. */
 static void
 dialogue_transid(struct packet *p)
@@ -312,6 +341,9 @@ dialogue_answer(struct packet *p)
 		break;
 	case VERB_COMMIT:
 		dialogue_commit(p);
+		break;
+	case VERB_TIMED:
+		dialogue_timed(p);
 		break;
 	case VERB_TRANSID:
 		dialogue_transid(p);

@@ -13,6 +13,8 @@ check_safe(void)
 {
 	CHECK(e.n > 0 && e.n <= LIMIT_RECIPIENTS && e.skip <= e.size && e.arrived >= 0);
 	CHECK(e.id[0] != '\0' && e.id[0] != '.' && strchr(e.id, '/') == NULL);
+	CHECK(e.by.when >= 0 && e.release >= 0 && envelope_start(&e) >= e.arrived);
+	CHECK(e.priority >= PRIORITY_MIN && e.priority <= PRIORITY_MAX);
 	for (unsigned i = 0; i < e.n; i++) {
 		const struct envelope_to *to = &e.to[i];
 
@@ -31,6 +33,8 @@ check_same(void)
 	CHECK(envelope_read(fd, &again, &why) == 1 && again.n == e.n);
 	CHECK(strcmp(again.id, e.id) == 0 && again.size == e.size && again.hold == e.hold);
 	CHECK(strcmp(again.envid, e.envid) == 0 && again.ret == e.ret && again.body == e.body);
+	CHECK(again.by.mode == e.by.mode && again.by.when == e.by.when && again.by.trace == e.by.trace);
+	CHECK(again.release == e.release && again.priority == e.priority);
 	for (unsigned i = 0; i < e.n; i++) {
 		CHECK(strcmp(again.to[i].orcpt, e.to[i].orcpt) == 0);
 		CHECK(strcmp(again.to[i].address.local, e.to[i].address.local) == 0);

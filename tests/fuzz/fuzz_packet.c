@@ -80,6 +80,8 @@ start(void)
 	conf.errors = 5;
 	conf.session = 300;
 	conf.checkpoint = CHECKPOINT_ALL;
+	conf.deliver_by = conf.priority.offered = true;
+	conf.future_release = 86400;
 	fuzz_catch_log();
 }
 
@@ -124,6 +126,10 @@ check_answer(const struct packet *p, char verb, bool keep)
 			delivered += *c == ANSWER_YES;
 	} else if (verb == VERB_FLUSH && p->letter == ANSWER_YES) {
 		CHECK(p->n == 1 && parse_u64(p->field[0], UINT64_MAX, &n) && n > 0);
+	} else if (verb == VERB_TIMED && p->letter == ANSWER_YES) {
+		int priority;
+
+		CHECK(p->n == 1 && parse_priority(p->field[0], &priority) && priority <= 0);
 	} else if (verb == VERB_RECIPIENT && p->letter == ANSWER_YES) {
 		CHECK(p->n == 1 && parse_u64(p->field[0], setup.size, &n));
 	} else if (p->letter == ANSWER_MORE) {

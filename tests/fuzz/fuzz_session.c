@@ -23,6 +23,8 @@ choose(unsigned how, unsigned more, struct session_setup *setup)
 	conf.errors = 20;
 	conf.received = 10;
 	conf.checkpoint = CHECKPOINT_ALL;
+	conf.deliver_by = conf.priority.offered = true;
+	conf.future_release = 86400;
 	conf.command = conf.data = 300;
 	conf.session = (how & 32) != 0 ? 100 : 7200;
 	conf.vrfy = (how & 2) != 0;

@@ -5,15 +5,15 @@
 
 static const struct {
 	time_t when;
-	const char *want;
+	const char *want, *stamp;
 } rows[] = {
-	{ 0, "Thu, 1 Jan 1970 00:00:00 +0000" },
-	{ 951782400, "Tue, 29 Feb 2000 00:00:00 +0000" },
-	{ 1078012799, "Sat, 28 Feb 2004 23:59:59 +0000" },
-	{ 1136073599, "Sat, 31 Dec 2005 23:59:59 +0000" },
-	{ 1795346553, "Sun, 22 Nov 2026 11:22:33 +0000" },
-	{ 2147483648, "Tue, 19 Jan 2038 03:14:08 +0000" },
-	{ 253402300799, "Fri, 31 Dec 9999 23:59:59 +0000" },
+	{ 0, "Thu, 1 Jan 1970 00:00:00 +0000", "1970-01-01T00:00:00Z" },
+	{ 951782400, "Tue, 29 Feb 2000 00:00:00 +0000", "2000-02-29T00:00:00Z" },
+	{ 1078012799, "Sat, 28 Feb 2004 23:59:59 +0000", "2004-02-28T23:59:59Z" },
+	{ 1136073599, "Sat, 31 Dec 2005 23:59:59 +0000", "2005-12-31T23:59:59Z" },
+	{ 1795346553, "Sun, 22 Nov 2026 11:22:33 +0000", "2026-11-22T11:22:33Z" },
+	{ 2147483648, "Tue, 19 Jan 2038 03:14:08 +0000", "2038-01-19T03:14:08Z" },
+	{ 253402300799, "Fri, 31 Dec 9999 23:59:59 +0000", "9999-12-31T23:59:59Z" },
 };
 
 int
@@ -30,6 +30,9 @@ main(void)
 		text_init(&t, buf, sizeof buf);
 		clock_date(&t, rows[i].when);
 		TEST_STR(buf, rows[i].want, "clock_date %jd", (intmax_t)rows[i].when);
+		text_init(&t, buf, sizeof buf);
+		clock_stamp(&t, rows[i].when);
+		TEST_STR(buf, rows[i].stamp, "clock_stamp %jd", (intmax_t)rows[i].when);
 	}
 	text_init(&t, buf, sizeof buf);
 	clock_date(&t, INT64_MAX);

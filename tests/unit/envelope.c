@@ -79,6 +79,9 @@ same(const char *what)
 	       strcmp(back.id, e.id) == 0 && back.hold == e.hold && back.arrived == e.arrived &&
 	       back.skip == e.skip && back.size == e.size && back.body == e.body &&
 	       back.utf8 == e.utf8 && back.require_tls == e.require_tls && back.ret == e.ret &&
+	       back.by.mode == e.by.mode && back.by.when == e.by.when &&
+	       back.by.trace == e.by.trace && back.release == e.release &&
+	       back.priority == e.priority &&
 	       strcmp(back.envid, e.envid) == 0 && strcmp(back.auth, e.auth) == 0 &&
 	       strcmp(back.login, e.login) == 0 && strcmp(back.sender.local, e.sender.local) == 0 &&
 	       strcmp(back.sender.domain, e.sender.domain) == 0;
@@ -105,12 +108,16 @@ test_back(void)
 	MUST(text_copy(e.envid, sizeof e.envid, "a b+c=;") &&
 	     text_copy(e.auth, sizeof e.auth, "<>") &&
 	     text_copy(e.login, sizeof e.login, "alice@example.org"));
+	e.by = (struct deliver_by){ BY_NOTIFY, true, 1795346613 };
+	e.release = 1795350153;
+	e.priority = -4;
 	e.sender = (struct address){ "", "" };
 	add_to("\"with blank\"@example.net", 0, "");
 	add_to("b\xc3\xbc@\xc3\xa4.example", NOTIFY_NEVER, "utf-8;b\xc3\xbc@\xc3\xa4.example");
 	add_to("x@[IPv6:2001:db8::1]", NOTIFY_SUCCESS, "x400;/S=a b/+=");
 	e.to[1].state = ENVELOPE_DONE;
 	e.to[0].state = ENVELOPE_DELIVERED;
+	e.to[3].state = ENVELOPE_HELD;
 	e.to[2].state = ENVELOPE_FAILED;
 	e.to[2].delay_told = true;
 	e.to[2].next = 1795346999;
@@ -192,6 +199,12 @@ static const struct {
 	{ "a key unknown", HEAD "colour red\n" MORE SENDER TO "end\n", "body" },
 	{ "another order", HEAD "utf8 no\nbody 7BIT\n" SENDER TO "end\n", "body" },
 	{ "a body unknown", HEAD "body 9BIT\nutf8 no\n" SENDER TO "end\n", "body" },
+	{ "by without a mode", HEAD MORE "by 5\n" SENDER TO "end\n", "by" },
+	{ "by with another mode", HEAD MORE "by 5 X\n" SENDER TO "end\n", "by" },
+	{ "by with seconds only", HEAD MORE "by -5 N\n" SENDER TO "end\n", "by" },
+	{ "release 0", HEAD MORE "release 0\n" SENDER TO "end\n", "release" },
+	{ "priority 0x3", HEAD MORE "priority 0x3\n" SENDER TO "end\n", "priority" },
+	{ "priority 10", HEAD MORE "priority 10\n" SENDER TO "end\n", "priority" },
 	{ "requiretls no", HEAD MORE "requiretls no\n" SENDER TO "end\n", "requiretls" },
 	{ "ret -", HEAD MORE "ret -\n" SENDER TO "end\n", "ret" },
 	{ "a sender of one word", HEAD MORE "sender alice\n" TO "end\n", "sender" },
