@@ -53,7 +53,7 @@ TLS_LIBS = -linih -lidn2 -lunistring -lssl -lcrypto
 RELAY_LIBS = -linih -lidn2 -lunistring -lsodium -lunbound -levent -lresolv -lmd
 STS_LIBS = -linih -lidn2 -lunistring -lcurl
 
-PROGRAMS = smtpd postern tls auth auth-pam spool sts flush dns
+PROGRAMS = smtpd postern tls auth auth-pam spool sts flush dns send
 BASE = $(wildcard base/*.c)
 SESSION = $(wildcard session/*.c)
 KEEPER = $(wildcard keeper/*.c)
@@ -64,6 +64,7 @@ RELAY = $(wildcard relay/*.c)
 STS = $(wildcard sts/*.c)
 ADMIN = $(wildcard admin/*.c)
 SPOOL = $(wildcard spool/*.c)
+POST = $(wildcard post/*.c)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 all: $(PROGRAMS:%=$(BUILD)/%)
@@ -119,9 +120,15 @@ FLUSH_FRONT = front/starter.c front/users.c
 $(BUILD)/flush: $(call objects,flush.c $(RELAY) $(FLUSH_FRONT) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(RELAY_LIBS)
 
+# What `postern send` executes: the sender, and who talks to a user. Not static: it looks
+# names up.
+SENDER = $(wildcard relay/sender*.c relay/client*.c relay/content*.c)
+$(BUILD)/send: $(call objects,send.c $(POST) spool/list.c $(SENDER) $(BASE))
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AUTH_LIBS)
+
 # All modules without a main(), for the tests.
 $(BUILD)/modules.a: $(call objects,$(FRONT) $(SESSION) $(KEEPER) $(AUTH) $(TLS) $(RELAY) $(STS) \
-		$(ADMIN) $(SPOOL) $(BASE))
+		$(ADMIN) $(SPOOL) $(POST) $(BASE))
 	rm -f $@
 	$(AR) qcs $@ $^
 
@@ -129,7 +136,7 @@ include tests/tests.mk
 
 # A header that compiles alone is one that states what it needs.
 HEADERS = $(wildcard base/*.h session/*.h keeper/*.h front/*.h auth/*.h tls/*.h relay/*.h sts/*.h \
-	admin/*.h spool/*.h)
+	admin/*.h spool/*.h post/*.h)
 headers: $(HEADERS:%=$(BUILD)/headers/%.ok)
 $(BUILD)/headers/%.ok: %
 	@mkdir -p $(@D)

@@ -19,6 +19,7 @@
 #include "admin/owner.h"
 #include "admin/queue.h"
 #include "admin/say.h"
+#include "admin/send.h"
 #include "admin/tls.h"
 #include "admin/user.h"
 
@@ -85,6 +86,9 @@ static const struct command commands[] = {
 	  "[ID...]", "throw them away", help_queue_remove },
 	{ "flush",   NULL,       flush_queue,   0, 1,     0,            NEED_CONF,
 	  "[DOMAIN]", "send now what waits", help_flush },
+	{ "send",    NULL,       send_message,  0, MANY,  0,            0,
+	  "[--to HOST[:PORT]] [--tls] [--login FILE] [-f FROM] [RCPT...] [FILE...]",
+	  "send a message over a line that breaks", help_send },
 	{ "trace",   NULL,       trace_message, 1, MANY,  0,            0,
 	  "ID [FILE...]", "follow a message through the log", help_trace },
 	{ "check",   NULL,       check_tree,    0, 0,     OPT_DNS | OPT_JSON, 0,
@@ -229,6 +233,9 @@ main(int argc, char **argv)
 	int r;
 
 	open_standard();
+	if (argc > 1 && strcmp(argv[1], "send") == 0 &&
+	    (argc == 2 || strcmp(argv[2], "--help") != 0))
+		return send_execute(argv + 1);
 	(void)umask(077); /* modes that others may use are set by name */
 	r = options_read(&admin, &given, argc, argv);
 	if (r != DONE)

@@ -32,7 +32,9 @@
 
 #define USAGE \
 	"usage: tls [-c FILE] [-F], tls show|check [-c FILE], tls served NAME ECDSA|RSA, " \
-	"tls make CERT KEY NAME..."
+	"tls make CERT KEY NAME..., tls connect [CAFILE]"
+/* For a handshake asked for by a user. */
+#define CONNECT_SECONDS 60
 /* A key holder that dies at once is started anew this slowly. */
 #define HOLDER_MS 1000
 
@@ -119,6 +121,20 @@ run_served(int argc, char **argv)
 	return out_flush() ? 0 : 111;
 }
 
+/* TLS_CONNECT of base/helper.h from fd 3, once: for the program send. */
+static int
+run_connect(int argc, char **argv)
+{
+	if (argc > 2 || (argc == 2 && !text_copy(conf.tls_ca, sizeof conf.tls_ca, argv[1])))
+		die_misused("connect: expected a file of certificates, or nothing");
+	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal */
+	tzset();
+	if (!client_start(&conf))
+		die_temp("start", errno);
+	heap_seal();
+	return serve(HELPER_FEED_FD, NULL, CONNECT_SECONDS);
+}
+
 static int
 run_make(int argc, char **argv)
 {
@@ -140,6 +156,7 @@ static const struct {
 	{ "check", run_check },
 	{ "served", run_served },
 	{ "make", run_make },
+	{ "connect", run_connect },
 };
 
 static void

@@ -105,6 +105,21 @@ const char help_queue_remove[] =
 const char help_flush[] =
 	"Sends what waits for DOMAIN now: asks flush through its socket, or runs it here where\n"
 	"there is no socket. Without DOMAIN runs it here for the whole queue.\n";
+const char help_send[] =
+	"Sends a message to a server, from standard input or from each FILE. Recipients are the\n"
+	"words with an @; without one they are taken from the message's To, Cc and Bcc. When the\n"
+	"connection breaks it connects again and, where the server has CHECKPOINT (RFC 1845), goes\n"
+	"on where it was; so does the same command later, for three days.\n"
+	"--to: the server, localhost:25 where not said. --tls: encrypted, and the server's name is\n"
+	"proved by the system's authorities, or by those of --ca FILE; port 465 begins so. --login:\n"
+	"a file of two lines, login and password, that nobody else may read; wants TLS. -f: whom\n"
+	"it is from, the login where not said. --timeout: seconds without an answer until the\n"
+	"connection counts as broken, 60 where not said. --tries: connections in a row without\n"
+	"progress until it gives up, 10 where not said.\n"
+	"Exit 0: sent, 1: refused, 111: not sent, try the same again.\n"
+	"\n"
+	"Example: postern send --to mx.example.org:587 --login ~/.mail-login \\\n"
+	"             -f you@example.org them@example.net holiday.eml\n";
 const char help_trace[] =
 	"Prints the lines of the log that tell of one message, from its arrival on: those with\n"
 	"its id, and those of the session it came in. They come from the journal; where there is\n"

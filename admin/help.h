@@ -23,7 +23,7 @@ extern const char help_init[], help_domain_add[], help_domain_list[], help_domai
 	help_user_certificate[], help_alias_add[], help_alias_list[], help_alias_remove[],
 	help_tls_show[], help_tls_check[], help_tls_make[], help_queue_list[],
 	help_queue_show[], help_queue_summary[], help_queue_retry[], help_queue_hold[],
-	help_queue_release[], help_queue_remove[], help_flush[], help_trace[], help_check[],
+	help_queue_release[], help_queue_remove[], help_flush[], help_send[], help_trace[], help_check[],
 	help_help[];
 
 #endif

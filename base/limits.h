@@ -185,8 +185,12 @@
 #define LIMIT_PARTIAL_STEP ((uint64_t)1024 * 1024)
 /* Milliseconds that a client waits while another connection commits the same transaction. */
 #define LIMIT_PARTIAL_LOCK 10000
-/* Milliseconds for the session of a broken connection to let go of its file. */
-#define LIMIT_PARTIAL_WRITER 300
+/*
+ * Milliseconds for the session of a broken connection to let go of its file: in all, while it
+ * still writes what had arrived, and without a further octet.
+ */
+#define LIMIT_PARTIAL_WRITER 3000
+#define LIMIT_PARTIAL_SILENT 300
 /* A maildirsize file longer than this is written anew (Maildir++). */
 #define LIMIT_MAILDIRSIZE 5120
 /* A reply line of a next hop; RFC 5321 4.5.3.1.5 has 512, some say more. */
@@ -197,6 +201,20 @@
 #define LIMIT_HOP_RECIPIENTS 100
 /* Commands under way at once: their replies fit into the buffers of both sides. */
 #define LIMIT_PIPELINE 50
+/*
+ * Messages from this size on are sent so that they can be resumed (RFC 1845), where that is
+ * offered: a smaller one is sent again as soon.
+ */
+#define LIMIT_RESUME_FROM (256 * 1024)
+/*
+ * Chunks of such a message under way at once: what a cut costs. Fewer after the first cut,
+ * since the line is a bad one.
+ */
+#define LIMIT_RESUME_WINDOW 16
+#define LIMIT_RESUMED_WINDOW 2
+/* Connections for one message in one run, and those in a row without progress. */
+#define LIMIT_CUTS 1000
+#define LIMIT_IDLE_CUTS 3
 /* One BDAT (RFC 3030); also what of a message is in memory at once. */
 #define LIMIT_CHUNK (64 * 1024)
 /* RFC 7677 4 wants 4096 at least; past the other a hop costs us more than a login is worth. */

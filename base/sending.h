@@ -21,7 +21,8 @@ enum send_verb {
 	SEND_LOGIN = 'L',
 	/*
 	 * A message: id sender-local sender-domain skip size body ("7BIT" "8BITMIME"
-	 * "BINARYMIME") flags ("U" needs SMTPUTF8, "T" REQUIRETLS) ret ("" FULL HDRS) envid
+	 * "BINARYMIME") flags ("U" needs SMTPUTF8, "T" REQUIRETLS, "R": resume it however
+	 * short it is, and tell of progress) ret ("" FULL HDRS) envid
 	 * auth n (recipients); beside it the message, open for reading.
 	 */
 	SEND_MESSAGE = 'M',
@@ -80,8 +81,16 @@ enum send_word {
 	 */
 	SEND_OUTCOME = 'o',
 	/*
+	 * Of a message with the flag R: so many octets have gone out, of so many. Before its
+	 * outcomes.
+	 */
+	SEND_PROGRESS = 'p',
+	/*
 	 * After the last outcome: "yes": another message may follow; "": the sender ends. "" and
 	 * no outcome at all: the peer had closed since the message before, so nothing was said.
+	 * "cut" and a number: the connection broke in a message that can be resumed (RFC 1845),
+	 * of which the peer had so many octets when it began; recipients without an outcome are
+	 * to be sent again over another connection. The sender ends.
 	 */
 	SEND_END = 'e',
 };

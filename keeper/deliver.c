@@ -43,9 +43,10 @@ failed(const char *what, const char *path)
  * mailboxes: those had room at RCPT, and may pass their quota by this one message.
  */
 static enum answer
-check(const struct delivery *d, const struct destination *to)
+check(const struct delivery *d, const struct destination *to, const char *name)
 {
-	if (to->queue)
+	/* Where a commit that was cut off has put it, it is counted already. */
+	if (to->queue || (d->again && maildir_has(d->state, to->path, name)))
 		return ANSWER_YES;
 	if (to->domain.size != 0 && d->size > to->domain.size + LIMIT_TRACE)
 		return ANSWER_TOO_BIG;
@@ -87,12 +88,12 @@ is_refused(struct delivery *d, unsigned i, enum answer a)
 }
 
 static bool
-check_all(struct delivery *d)
+check_all(struct delivery *d, const char *name)
 {
 	bool any = false;
 
 	for (unsigned i = 0; i < d->targets->n_destinations; i++) {
-		if (!is_refused(d, i, check(d, &d->targets->destinations[i])))
+		if (!is_refused(d, i, check(d, &d->targets->destinations[i], name)))
 			any = true;
 		else if (!d->each_alone)
 			return false;
@@ -257,7 +258,8 @@ deliver(struct delivery *d)
 	char name[LIMIT_NAME + 1];
 	struct targets *t = d->targets;
 
-	if (!check_all(d))
+	name_message(d, name);
+	if (!check_all(d, name))
 		return;
 	if (d->each_alone)
 		withdraw_partial(d, NULL);
@@ -265,7 +267,6 @@ deliver(struct delivery *d)
 		refuse_all(t, failed("sync message", ""));
 		return;
 	}
-	name_message(d, name);
 	link_all(d, name);
 	/* With again who counted before is not known; a mailbox that seems full is counted anew. */
 	for (unsigned i = 0; i < t->n_destinations && !d->again; i++)

@@ -222,6 +222,18 @@ replace_file(struct partial *p, const char *id)
 	return 0;
 }
 
+bool
+partial_enter(const struct partial *p)
+{
+	return lock(p->dir) == 0;
+}
+
+void
+partial_leave(const struct partial *p)
+{
+	(void)flock(p->dir, LOCK_UN); /* held, or closed already */
+}
+
 int
 partial_create(struct partial *p, const char *id, const char *host)
 {
@@ -341,9 +353,7 @@ partial_drop_data(const struct partial *p)
 	char name[PARTIAL_NAME];
 
 	partial_name(name, p, p->file.file, ".m");
-	(void)unlinkat(p->dir, name, 0); /* leftovers are tidied up later */
-	partial_name(name, p, p->file.id, ".e");
-	(void)unlinkat(p->dir, name, 0);
+	(void)unlinkat(p->dir, name, 0); /* a leftover is tidied up later */
 }
 
 void
@@ -357,8 +367,11 @@ partial_discard(struct partial *p)
 	if (lock(p->fd) == 0 && is_named(p, p->fd)) {
 		partial_name(name, p, "", ".p");
 		(void)unlinkat(p->dir, name, 0); /* a leftover means: to be resumed */
-		if (p->file.file[0] != '\0')
+		if (p->file.file[0] != '\0') {
 			partial_drop_data(p);
+			partial_name(name, p, p->file.id, ".e");
+			(void)unlinkat(p->dir, name, 0);
+		}
 	}
 	(void)close(p->fd); /* removed */
 	p->fd = -1;

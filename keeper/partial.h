@@ -69,6 +69,10 @@ int partial_resume(struct partial *p, uint64_t trace, bool lines, const char *id
 /* Would a message of `size` octets (0: not said) be within the limits of partial/? */
 bool partial_has_room(const struct partial *p, uint64_t size);
 
+/* Around what makes a new transaction: one at a time. False: it takes too long. */
+bool partial_enter(const struct partial *p);
+void partial_leave(const struct partial *p);
+
 /* Makes the data file of a new transaction, p->data. 0, or -1 with errno. */
 int partial_create(struct partial *p, const char *id, const char *host);
 
@@ -92,7 +96,7 @@ int partial_lock(struct partial *p);
 /* Writes the state, and with it how far the message goes; synced. 0, or -1 with errno. */
 int partial_set(struct partial *p, enum partial_state state);
 
-/* Removes the message and its envelope; the same with all that is known. */
+/* Removes the message; the same with all that is known. */
 void partial_drop_data(const struct partial *p);
 void partial_discard(struct partial *p);
 

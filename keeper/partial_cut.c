@@ -132,15 +132,27 @@ measure(int fd, struct partial_mark *m, uint64_t size, uint64_t trace, bool line
 	return 0;
 }
 
-/* True when nobody has it open for writing: waits a little, since a broken session ends. */
+/*
+ * True when nobody has it open for writing. Waits a little: the session of a broken
+ * connection reads what had arrived, and ends.
+ */
 static bool
 is_alone(int fd)
 {
 	static const struct timespec pause = { .tv_nsec = 5000000 };
-	int64_t end = clock_ms() + LIMIT_PARTIAL_WRITER;
+	int64_t now = clock_ms(), end = now + LIMIT_PARTIAL_WRITER, grown = now;
+	off_t size = -1;
+	struct stat st;
 
 	while (fcntl(fd, F_SETLEASE, F_RDLCK) == -1) {
-		if (errno != EAGAIN || clock_ms() > end)
+		if (errno != EAGAIN)
+			return false;
+		now = clock_ms();
+		if (fstat(fd, &st) == 0 && st.st_size != size) {
+			size = st.st_size;
+			grown = now;
+		}
+		if (now > end || now - grown > LIMIT_PARTIAL_SILENT)
 			return false;
 		(void)nanosleep(&pause, NULL);
 	}

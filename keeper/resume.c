@@ -88,6 +88,18 @@ recall(struct transaction *t)
 	return ANSWER_YES;
 }
 
+/* Delivered: who had it does not matter any more, but it must be this message. */
+static enum answer
+recall_done(struct transaction *t)
+{
+	int r = partial_envelope(&t->partial, &t->envelope);
+
+	if (r != 1 || !is_same(t, &t->envelope))
+		return r == -1 ? ANSWER_ERROR : ANSWER_DENIED;
+	t->partial.resumed = true;
+	return ANSWER_YES;
+}
+
 /* A recipient is gone, or it is another message: the client is to begin anew. */
 static enum answer
 begin_anew(struct transaction *t)
@@ -106,7 +118,7 @@ resume_found(struct transaction *t)
 
 	(void)text_copy(id, sizeof id, t->id); /* as long */
 	if (p->file.mark.state == PARTIAL_DONE)
-		p->resumed = true;
+		a = recall_done(t);
 	else
 		a = recall(t);
 	if (a == ANSWER_ERROR || a == ANSWER_NO_SPACE)
@@ -183,6 +195,30 @@ take_file(struct transaction *t)
 	message_init(&t->partial.data);
 }
 
+/*
+ * Between MAIL and now another connection may have begun the same: whoever connected later
+ * has it, since the client of the other one is gone. Ids begin with the time.
+ */
+static bool
+is_ours_to_create(struct transaction *t)
+{
+	struct partial *p = &t->partial;
+
+	switch (partial_find(p)) {
+	case PARTIAL_NEW:
+		return true;
+	case PARTIAL_FOUND:
+		if (strcmp(p->file.id, t->id) > 0)
+			return false;
+		partial_discard(p);
+		return true;
+	case PARTIAL_BUSY:
+	case PARTIAL_ERROR:
+		break;
+	}
+	return false;
+}
+
 /* A new transaction gets its files. */
 static bool
 create(struct transaction *t)
@@ -190,14 +226,21 @@ create(struct transaction *t)
 	struct partial *p = &t->partial;
 	int err = 0;
 
+	if (!partial_enter(p) || !is_ours_to_create(t)) {
+		(void)do_without(t, "another connection has begun the same transaction", 0);
+		return false;
+	}
+	p->file.size = t->from.size;
 	if (!partial_has_room(p, t->from.size)) {
 		(void)do_without(t, "STATE/partial is full: this message can't be resumed", 0);
 		return false;
 	}
 	if (partial_create(p, t->id, t->setup->conf->hostname) == 0) {
 		take_file(t);
-		if (transaction_write_trace(t) == 0 && publish(t))
+		if (transaction_write_trace(t) == 0 && publish(t)) {
+			partial_leave(p);
 			return true;
+		}
 		err = errno;
 		message_discard(&t->message);
 	}

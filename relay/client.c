@@ -26,6 +26,7 @@ client_init(struct client *c, int fd, int watch, bool lmtp, const char *hello)
 	client_io_init(&c->io, fd, watch);
 	c->lmtp = lmtp;
 	c->hello = hello;
+	c->resume_from = LIMIT_RESUME_FROM;
 }
 
 static socklen_t

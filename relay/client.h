@@ -16,6 +16,12 @@ struct client {
 	bool lmtp;
 	bool tls, logged_in;
 	bool needs_reset;        /* a transaction is open, or broke off */
+	bool cut;                /* it broke; the message goes on over another one */
+	uint64_t offset;         /* of it, as far as the peer has said so (RFC 1845) */
+	/* Told of what has gone out of a message; NULL: nobody is. */
+	void (*progress)(void *arg, uint64_t done, uint64_t all);
+	void *progress_arg;
+	uint64_t resume_from;    /* messages of so many octets and more can be resumed */
 	bool unusable;           /* no other message may follow on this connection */
 	uint64_t reply_seconds, final_seconds;
 	unsigned transactions;

@@ -75,6 +75,10 @@ client_add_mail(struct text *t, const struct client *c, const struct client_mess
 	else if (content->high && c->offer.have & EXT_8BITMIME)
 		text_add(t, " BODY=8BITMIME");
 	add_wishes(t, c, m);
+	if (m->transid[0] != '\0') { /* RFC 1845 2 */
+		text_add(t, " TRANSID=");
+		text_add(t, m->transid);
+	}
 }
 
 /* The character at p, up to 4 octets of valid UTF-8; its octets in *len. */

@@ -8,8 +8,18 @@
 #include <string.h>
 
 #include "relay/client_params.h"
+#include "relay/client_resume.h"
 #include "relay/client_timed.h"
 #include "relay/client_transaction.h"
+
+/* Commands under way at once. Of chunks fewer where a cut is reckoned with (RFC 1845). */
+static unsigned
+window(const struct transaction *t, enum command what)
+{
+	if (what != SAID_CHUNK || t->m->transid[0] == '\0')
+		return LIMIT_PIPELINE;
+	return t->resumed ? LIMIT_RESUMED_WINDOW : LIMIT_RESUME_WINDOW;
+}
 
 /* Notes that a command has been written; waits where it has to. */
 static bool
@@ -18,7 +28,7 @@ note(struct transaction *t, enum command what, unsigned to)
 	t->said[t->n_said].what = what;
 	t->said[t->n_said].to = to;
 	t->n_said++;
-	return (t->n_said < LIMIT_PIPELINE && transaction_offers(t, EXT_PIPELINING)) ||
+	return (t->n_said < window(t, what) && transaction_offers(t, EXT_PIPELINING)) ||
 	       transaction_settle(t);
 }
 
@@ -39,12 +49,22 @@ say_envelope(struct transaction *t)
 	struct text line;
 	uint64_t most = t->c->offer.rcpt_max > 0 ? t->c->offer.rcpt_max : LIMIT_HOP_RECIPIENTS;
 
+	client_resume_name(t, most);
 	if (t->c->needs_reset && !say(t, SAID_RSET, 0, "RSET"))
 		return false;
 	text_init(&line, buf, sizeof buf);
 	client_add_mail(&line, t->c, t->m, t->content);
 	if (!say(t, SAID_MAIL, 0, buf) || t->failed)
 		return is_transaction_alive(t);
+	/* What follows depends on the answer. */
+	if (t->m->transid[0] != '\0' && t->n_said > 0 && !transaction_settle(t))
+		return false;
+	if (t->failed || t->again)
+		return true;
+	if (t->resumed) {
+		client_resume_recipients(t, most);
+		return true;
+	}
 	for (t->end = t->first; t->end < t->m->n && t->tried < most; t->end++) {
 		if (t->m->to[t->end].state != TO_WAITS)
 			continue;
@@ -58,14 +78,37 @@ say_envelope(struct transaction *t)
 }
 
 static bool
-put_data(void *arg, const char *s, size_t len)
+put_data(struct client *c, const char *s, size_t len)
 {
-	struct client *c = arg;
-
 	if (c->io.held + len > sizeof c->io.output)
 		client_deadline(&c->io, c->reply_seconds); /* for the block that goes out */
 	client_put(&c->io, s, len);
 	return c->io.trouble == CLIENT_FINE;
+}
+
+/* Dots that were put in count, too: it is for the eye. */
+static void
+tell_progress(struct transaction *t, size_t len)
+{
+	uint64_t size = t->content->size, at;
+
+	t->done += len;
+	at = t->offset + t->done;
+	if (t->c->progress != NULL)
+		t->c->progress(t->c->progress_arg, at < size ? at : size, size);
+}
+
+static bool
+put_text(void *arg, const char *s, size_t len)
+{
+	struct transaction *t = arg;
+	size_t held = t->c->io.held;
+	bool good = put_data(t->c, s, len);
+
+	if (t->c->io.held < held) /* a block has gone */
+		tell_progress(t, t->n_block);
+	t->n_block = t->c->io.held < held ? len : t->n_block + len;
+	return good;
 }
 
 /* Trouble while the message was going out: the peer's own words, if it has left any. */
@@ -94,7 +137,7 @@ send_data(struct transaction *t)
 	struct client *c = t->c;
 
 	client_deadline(&c->io, c->reply_seconds);
-	if (t->taken > 0 && !content_write(t->content, true, put_data, c)) {
+	if (t->taken > 0 && !content_write(t->content, t->offset, true, put_text, t)) {
 		lose_in_message(t);
 		return;
 	}
@@ -133,6 +176,7 @@ put_chunk(struct transaction *t, bool last)
 	text_add(&line, last ? " LAST\r\n" : "\r\n");
 	(void)put_data(t->c, buf, line.len);
 	(void)put_data(t->c, t->chunk, t->n_chunk);
+	tell_progress(t, t->n_chunk);
 	t->n_chunk = 0;
 	return note(t, last ? SAID_LAST : SAID_CHUNK, 0) && !t->failed;
 }
@@ -160,27 +204,33 @@ add_to_chunk(void *arg, const char *s, size_t len)
 	return true;
 }
 
+/* Unless it is to be tried in another way. */
+static void
+report_failure(struct transaction *t, bool only_taken)
+{
+	if (t->failed && !t->again)
+		transaction_report(t, &t->verdict, only_taken);
+}
+
 /* RFC 3030: the message in chunks; a reply to each, waited for as pipelining allows. */
 static void
 send_chunks(struct transaction *t)
 {
 	t->n_chunk = t->n_chunks = 0;
 	t->c->needs_reset = true;
-	if (!content_write(t->content, false, add_to_chunk, t)) {
+	if (!content_write(t->content, t->offset, false, add_to_chunk, t)) {
 		if (t->content->file.failed) {
 			lose_in_message(t);
 			return;
 		}
 		if (is_transaction_alive(t) && t->n_said > 0)
 			(void)transaction_settle(t);
-		if (t->failed)
-			transaction_report(t, &t->verdict, true);
+		report_failure(t, true);
 		return;
 	}
 	if (put_chunk(t, true) && t->n_said > 0)
 		(void)transaction_settle(t);
-	if (t->failed)
-		transaction_report(t, &t->verdict, true);
+	report_failure(t, true);
 }
 
 /* Whether the message may go out before it is known that somebody was taken. */
@@ -194,12 +244,14 @@ is_one_flight(struct transaction *t, bool chunks)
 static void
 run_transaction(struct transaction *t)
 {
-	bool chunks = transaction_offers(t, EXT_CHUNKING);
+	bool chunks = transaction_offers(t, EXT_CHUNKING) &&
+	              (!t->no_chunks || t->content->form == CONTENT_BINARY);
 
 	t->n_said = t->tried = t->taken = 0;
+	t->done = t->n_block = 0;
 	t->mail_taken = t->go = t->failed = false;
 	t->c->transactions++;
-	if (!say_envelope(t))
+	if (!say_envelope(t) || t->again)
 		return;
 	if (is_one_flight(t, chunks)) {
 		send_chunks(t);
@@ -212,8 +264,16 @@ run_transaction(struct transaction *t)
 		if (is_transaction_alive(t) && t->go)
 			send_data(t);
 	}
-	if (t->failed)
-		transaction_report(t, &t->verdict, t->mail_taken);
+	report_failure(t, t->mail_taken);
+}
+
+/* What was taken in vain is named again. */
+static void
+begin_again(struct transaction *t)
+{
+	for (unsigned i = t->first; i < t->m->n; i++)
+		if (t->m->to[i].state == TO_TAKEN)
+			t->m->to[i].state = TO_WAITS;
 }
 
 /* What can be said without asking the peer. True: there is nothing left to do. */
@@ -284,6 +344,10 @@ client_send(struct client *c, struct client_message *m, client_report *report, v
 	t->report = report;
 	t->arg = arg;
 	t->end = 0;
+	t->no_resume = t->no_chunks = false;
+	c->cut = false;
+	c->offset = 0;
+	m->transid[0] = '\0';
 	if (is_hopeless(t) || is_out_of_step(t, c))
 		return;
 	for (;;) {
@@ -297,7 +361,11 @@ client_send(struct client *c, struct client_message *m, client_report *report, v
 			break;
 		}
 		run_transaction(t);
+		if (t->again)
+			begin_again(t);
 	}
+	if (c->cut)
+		return;
 	transaction_reject(t, "4.4.2", "the connection was given up", "");
 	if (c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max &&
 	    is_transaction_alive(t)) {

@@ -23,6 +23,8 @@ struct client_to {
 };
 
 struct client_message {
+	char id[LIMIT_ID + 1];        /* "": it can't be resumed */
+	char transid[LIMIT_TRANSID + 1]; /* client_send()'s own: of the transaction, or "" */
 	int fd;                       /* for pread(2) */
 	uint64_t skip, size;
 	enum envelope_body body;
@@ -30,6 +32,7 @@ struct client_message {
 	struct deliver_by by;         /* RFC 2852 */
 	int priority;                 /* RFC 6710 */
 	bool priority_field;          /* in the header, for hops that do not offer it (RFC 6758) */
+	bool eager;                   /* resumed however short, and its progress told */
 	enum envelope_ret ret;
 	char envid[LIMIT_ENVID + 1];
 	char auth[LIMIT_ADDRESS + 1];
@@ -43,7 +46,8 @@ typedef void client_report(void *arg, unsigned i, const struct client_verdict *v
 
 /*
  * Sends m. Afterwards each recipient has been reported, but where io's trouble is
- * CLIENT_ABANDONED; and c->unusable tells whether the connection is good for another.
+ * CLIENT_ABANDONED, and where c->cut says that another connection will go on where this
+ * one broke (RFC 1845); and c->unusable tells whether the connection is good for another.
  */
 void client_send(struct client *c, struct client_message *m, client_report *report,
                  void *arg);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "relay/client_resume.h"
+
 bool
 transaction_offers(const struct transaction *t, unsigned extension)
 {
@@ -60,6 +62,8 @@ transaction_lose_by_trouble(struct transaction *t, const char *step)
 {
 	struct client_verdict v;
 
+	if (client_resume_cut(t))
+		return;
 	client_verdict_trouble(&v, t->c->io.trouble, step);
 	transaction_lose(t, &v);
 }
@@ -166,6 +170,8 @@ hear(struct transaction *t, enum command what, unsigned to, const struct client_
 			fail_reset(t, r);
 		break;
 	case SAID_MAIL:
+		if (client_resume_hear(t, r))
+			break;
 		t->mail_taken = class == 2 && !t->failed;
 		t->c->needs_reset = class == 2;
 		if (class != 2)
@@ -181,11 +187,12 @@ hear(struct transaction *t, enum command what, unsigned to, const struct client_
 		t->c->unusable |= class == 2;
 		break;
 	case SAID_CHUNK:
-		if (class != 2)
+		if (class != 2 && !client_resume_hear_chunk(t, r))
 			fail_taken(t, r);
 		break;
 	case SAID_LAST:
-		hear_final(t, r);
+		if (!client_resume_hear_chunk(t, r))
+			hear_final(t, r);
 		break;
 	}
 }
@@ -196,6 +203,8 @@ hear_goodbye(struct transaction *t, const struct client_reply *r)
 {
 	struct client_verdict v;
 
+	if (client_resume_cut(t))
+		return;
 	client_verdict_reply(&v, r, false);
 	transaction_lose(t, &v);
 }

@@ -25,9 +25,15 @@ struct transaction {
 	unsigned tried, taken;
 	bool mail_taken;
 	bool go;                  /* 354 */
+	/* RFC 1845, client_resume.h: */
+	bool resumed, again, no_resume;
+	bool no_chunks;           /* refused beside TRANSID, as INetSim does: DATA it is */
+	uint64_t offset;          /* octets that the peer has */
+	uint64_t done;            /* and those that have gone out since */
 	bool failed;              /* verdict holds for all that were taken */
 	struct client_verdict verdict;
 	unsigned n_chunks;        /* that have gone out */
+	size_t n_block;           /* octets since progress was told; by DATA */
 	size_t n_chunk;           /* octets of the one that is filled */
 	char chunk[LIMIT_CHUNK];
 };

@@ -118,12 +118,13 @@ put_edit(struct content *c, struct content_out *o, const struct content_edit *d)
 }
 
 bool
-content_write(struct content *c, bool stuff, content_sink *sink, void *arg)
+content_write(struct content *c, uint64_t from, bool stuff, content_sink *sink, void *arg)
 {
 	struct content_out o;
 	uint64_t at = c->skip;
 
 	content_out_init(&o, stuff, sink, arg);
+	o.drop = from;
 	if (c->form == CONTENT_BINARY) {
 		put_lines(c, &plain, &o, at, c->header_end);
 		put_octets(c, content_raw, &o, c->header_end, c->end);
@@ -154,7 +155,7 @@ static bool
 measure(struct content *c)
 {
 	c->size = 0;
-	return content_write(c, false, count, &c->size);
+	return content_write(c, 0, false, count, &c->size);
 }
 
 /* RFC 5322 2.1: up to the first empty line. */

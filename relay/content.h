@@ -44,9 +44,11 @@ enum content_fit {
 enum content_fit content_fit(struct content *c, bool binary, enum content_level level);
 
 /*
- * Sends all to the sink; stuff: with dots doubled. What goes out ends in CRLF, unless it
+ * Sends all but the first `from` octets to the sink; stuff: with dots doubled, which do not
+ * count for `from`. What goes out ends in CRLF, unless it
  * is empty or binary. False: the file could not be read, or the sink wanted no more.
  */
-bool content_write(struct content *c, bool stuff, content_sink *sink, void *arg);
+bool content_write(struct content *c, uint64_t from, bool stuff, content_sink *sink,
+                   void *arg);
 
 #endif

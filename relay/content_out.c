@@ -15,6 +15,11 @@ content_out_init(struct content_out *o, bool stuff, content_sink *sink, void *ar
 void
 content_raw(struct content_out *o, const char *s, size_t len)
 {
+	size_t n = o->drop < len ? (size_t)o->drop : len;
+
+	o->drop -= n;
+	s += n;
+	len -= n;
 	if (len > 0 && !o->stopped)
 		o->stopped = !o->sink(o->arg, s, len);
 }
@@ -24,7 +29,7 @@ content_text(struct content_out *o, const char *s, size_t len)
 {
 	if (len == 0)
 		return;
-	if (o->at_start && o->stuff && s[0] == '.')
+	if (o->at_start && o->stuff && o->drop == 0 && s[0] == '.')
 		content_raw(o, ".", 1);
 	o->at_start = false;
 	content_raw(o, s, len);

@@ -18,6 +18,7 @@ struct content_out {
 	void *arg;
 	bool stuff;       /* double a dot at the start of a line */
 	bool at_start;    /* of a line */
+	uint64_t drop;    /* of what follows so many octets are not sent; dots not counted */
 	bool stopped;     /* the sink wants no more */
 	unsigned column;  /* encoding: octets of the line so far */
 	char blank;       /* quoted-printable: a blank held back, it may end the line */

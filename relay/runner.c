@@ -81,7 +81,8 @@ load_next(struct run *r)
 			queue_unload(&w->m);
 			w->used = false;
 		} else {
-			w->from = 0;
+			w->from = w->cuts = w->idle_cuts = 0;
+			w->offset = 0;
 			for (unsigned i = 0; i < w->m.e.n; i++)
 				w->outcomes[i].class = 0;
 			w->host[0] = w->address[0] = w->tls[0] = '\0';

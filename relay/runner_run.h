@@ -34,6 +34,8 @@ struct work {
 	bool used;
 	bool dirty;                        /* marks were written, and not synced */
 	bool strict;                       /* REQUIRETLS (RFC 8689) */
+	uint64_t offset;                   /* of it a hop had so much when it was cut last */
+	unsigned cuts, idle_cuts;          /* in this run; those in a row without progress */
 	unsigned from;                     /* recipients before this one were asked for */
 	char host[LIMIT_DOMAIN + 1];       /* of the last attempt, "" for none */
 	char address[LIMIT_SOCKET + 1];

@@ -435,19 +435,65 @@ has_more(const struct run *r, const struct work *w)
 	return false;
 }
 
+/* The work goes on over another connection, with the recipients of this one. */
+static void
+send_again(struct run *r, struct slot *s)
+{
+	struct work *w = s->work;
+
+	s->work = NULL;
+	w->from = s->to[0];
+	r->waiting[r->n_waiting++] = w;
+	slot_close(s);
+}
+
+/* RFC 1845: the connection broke. False: too often, or without progress. */
+static bool
+is_to_resume(struct run *r, struct work *w, uint64_t offset)
+{
+	struct log_line l;
+
+	w->idle_cuts = offset > w->offset || w->cuts == 0 ? 0 : w->idle_cuts + 1;
+	w->offset = offset;
+	if (++w->cuts > LIMIT_CUTS || w->idle_cuts > LIMIT_IDLE_CUTS)
+		return false;
+	r->barren = 0;
+	log_start(&l, "cut");
+	log_field(&l, "id", w->m.e.id);
+	log_field(&l, "domain", r->domain);
+	log_number(&l, "offset", offset);
+	log_send(&l, LOG_LEVEL_INFO);
+	return true;
+}
+
+static bool
+on_cut(struct run *r, struct slot *s, const struct packet *p)
+{
+	uint64_t offset;
+
+	if (s->state != SLOT_SENDING || s->known == s->n ||
+	    !parse_u64(p->field[1], INT64_MAX, &offset))
+		return false;
+	if (is_to_resume(r, s->work, offset))
+		send_again(r, s);
+	else
+		lost(r, s);
+	return true;
+}
+
 static bool
 on_end(struct run *r, struct slot *s, const struct packet *p)
 {
 	struct work *w = s->work;
 	bool more;
 
+	if (p->n == 2 && strcmp(p->field[0], "cut") == 0)
+		return on_cut(r, s, p);
+
 	if (p->n == 1 && s->state == SLOT_SENDING && s->known == 0 && p->field[0][0] == '\0') {
 		/* The peer had closed before a word of this one was said: another connection. */
-		s->work = NULL;
-		w->from = s->to[0];
-		r->waiting[r->n_waiting++] = w;
 		r->barren += !s->replied;
-		slot_close(s);
+		send_again(r, s);
 		return true;
 	}
 	if (p->n != 1 || s->state != SLOT_SENDING || s->known != s->n)
@@ -486,6 +532,8 @@ slot_event(struct run *r, struct slot *s)
 		case SEND_END:
 			good = on_end(r, s, &p);
 			break;
+		case SEND_PROGRESS:
+			break; /* nobody has asked for it */
 		case SEND_SAID:
 			break; /* nothing is ever asked */
 		case SEND_WANTS_TLS:

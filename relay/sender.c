@@ -342,6 +342,25 @@ is_stale(void)
 	return ppoll(&p, 1, &now, NULL) != 0;
 }
 
+static void
+say_progress(void *arg, uint64_t done, uint64_t all)
+{
+	(void)arg;
+	packet_start(&s.out, SEND_PROGRESS);
+	packet_addu(&s.out, done);
+	packet_addu(&s.out, all);
+	packet_offer(s.boundary, &s.out); /* the next one says more */
+}
+
+static void
+say_end(void)
+{
+	packet_start(&s.out, SEND_END);
+	packet_add(&s.out, s.client.cut ? "cut" : s.client.unusable ? "" : "yes");
+	if (s.client.cut)
+		packet_addu(&s.out, s.client.offset);
+}
+
 static enum next
 take_message(void)
 {
@@ -351,14 +370,15 @@ take_message(void)
 	if (sender_read_message(&s.in, m))
 		r = receive_recipients(m);
 	s.told = 0;
+	s.client.resume_from = m->eager ? 0 : LIMIT_RESUME_FROM;
+	s.client.progress = m->eager ? say_progress : NULL;
 	if (r == NEXT_PACKET) {
 		if (s.used && is_stale())
 			s.client.unusable = true;
 		else
 			client_send(&s.client, m, report, NULL);
 		s.used = true;
-		packet_start(&s.out, SEND_END);
-		packet_add(&s.out, s.client.unusable ? "" : "yes");
+		say_end();
 		if (s.client.io.trouble == CLIENT_ABANDONED || !send_out(-1) || s.client.unusable)
 			r = NEXT_END;
 	}

@@ -74,6 +74,7 @@ include_rule() {
 		base) allowed='base' ;;
 		admin) allowed='base|keeper|auth|admin' ;;
 		spool) allowed='base|keeper|spool' ;;
+		post) allowed='base|post|spool' ;;
 		*) allowed="base|$dir" ;;
 		esac
 		grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' $dir/*.[ch] |

@@ -31,7 +31,6 @@ $(BUILD)/test/route: tests/system/route.c $(BUILD)/modules.a $(BUILD)/sts
 	ln -sf ../sts $(@D)/sts
 
 # The sender alone, static as flush is: what it needs is what its seccomp filter has to let by.
-SENDER = $(wildcard relay/sender*.c relay/client*.c relay/content*.c)
 $(BUILD)/test/sender: tests/system/sender_main.c $(call objects,$(SENDER) $(BASE))
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(STATIC_AUTH) -o $@ $^ -linih -lidn2 -lunistring -lsodium

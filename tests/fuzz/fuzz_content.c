@@ -33,7 +33,7 @@ write_out(bool stuff, char *to)
 {
 	struct buffer b = { to, 0 };
 
-	CHECK(content_write(&content, stuff, put, &b));
+	CHECK(content_write(&content, 0, stuff, put, &b));
 	return b.len;
 }
 

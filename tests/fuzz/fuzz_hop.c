@@ -2,7 +2,7 @@
  * A whole sender against a hostile next hop, in this process: the peer's octets are the
  * input, in pieces that are given one each time the sender waits. First octet: which
  * extensions the hop begins with are its own affair; bits choose LMTP (1), TLS policy
- * (2, 4), a login (8), a large message (16), a binary one (32), many recipients (64). A
+ * (2, 4), a login (8), a large message (16), a binary one (32), many recipients (64), one that can be resumed (128). A
  * form feed in the input ends a piece. Each recipient gets one outcome of a good form.
  */
 #include <poll.h>
@@ -37,7 +37,7 @@ tell_message(struct packet *p)
 {
 	char size[24], n[8];
 	const char *const m[] = { "id", "alice", "here.test", "0", size,
-		flags & 32 ? "BINARYMIME" : "8BITMIME", "", "FULL", "env", "", n };
+		flags & 32 ? "BINARYMIME" : "8BITMIME", flags & 128 ? "R" : "", "FULL", "env", "", n };
 	const char *const r[] = { "bob", "there.test", "SUCCESS", "rfc822;bob@there.test" };
 
 	snprintf(size, sizeof size, "%d", message_size);
@@ -113,11 +113,18 @@ run_runner(void)
 			check_outcome(&p);
 		} else if (p.letter == SEND_END) {
 			/* All of them; or none, of a connection that was gone before it began. */
+			bool cut = strcmp(p.field[0], "cut") == 0;
+			uint64_t offset;
+
 			CHECK(stage == SENDING && (outcomes == n_recipients ||
-			                           (outcomes == 0 && p.field[0][0] == '\0')));
+			                           (outcomes == 0 && p.field[0][0] == '\0') ||
+			                           (cut && outcomes < n_recipients)));
+			CHECK(!cut || (p.n == 2 && flags & 128 && parse_u64(p.field[1], 1 << 20, &offset)));
 			stage = strcmp(p.field[0], "yes") == 0 ? SENDING : DONE;
 			if (stage == SENDING)
 				go_on(&p);
+		} else if (p.letter == SEND_PROGRESS) {
+			CHECK(stage == SENDING && flags & 128 && p.n == 2);
 		} else {
 			CHECK(p.letter == SEND_NO_HOP && p.n == 3 && stage < SENDING);
 			stage = DONE;

@@ -41,7 +41,7 @@ convert(char **argv)
 	case CONTENT_FAILED:
 		return 2;
 	}
-	if (!content_write(&c, false, put, &n) || fflush(stdout) != 0)
+	if (!content_write(&c, 0, false, put, &n) || fflush(stdout) != 0)
 		return 2;
 	if (n != c.size) {
 		fprintf(stderr, "size %llu, but %llu octets", (unsigned long long)c.size,
