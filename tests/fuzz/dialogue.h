@@ -20,6 +20,7 @@
 
 #include "base/num.h"
 #include "base/packet.h"
+#include "base/timed.h"
 #include "base/transid.h"
 #include "session/session.h"
 #include "tests/fuzz/fuzz.h"

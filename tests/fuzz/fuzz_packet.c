@@ -17,6 +17,7 @@
 #include "base/helper.h"
 #include "base/num.h"
 #include "base/packet.h"
+#include "base/timed.h"
 #include "keeper/keeper.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -105,7 +106,7 @@ check_answer(const struct packet *p, char verb, bool keep)
 {
 	uint64_t n;
 
-	CHECK(strchr("+>ouhraqpmSQfsletycFMCnARbTxD0gw", p->letter) != NULL);
+	CHECK(strchr("+>ouhraqpmSQfsletycFMCnARbTxDL0gw", p->letter) != NULL);
 	if (verb == VERB_BODY && p->letter == ANSWER_YES) {
 		CHECK(p->n == 1 && p->fd[0] != -1 && p->fd[1] == -1);
 		write_message(p->fd[0], keep);
