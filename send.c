@@ -78,11 +78,13 @@ read_server(char *s)
 	if (s[0] == '[') {
 		char *end = strchr(s, ']');
 
-		if (end == NULL || (end[1] != '\0' && end[1] != ':'))
+		if (end != NULL && (end[1] == '\0' || end[1] == ':')) {
+			colon = end[1] == ':' ? end + 1 : NULL;
+			*end = '\0';
+			s++;
+		} else {
 			die_misused("--to: expected HOST, HOST:PORT or [ADDRESS]:PORT: ", s);
-		colon = end[1] == ':' ? end + 1 : NULL;
-		*end = '\0';
-		s++;
+		}
 	} else if (colon != NULL && strchr(s, ':') != colon) {
 		colon = NULL; /* an IPv6 address without brackets */
 	}
