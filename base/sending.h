@@ -21,7 +21,8 @@ enum send_verb {
 	SEND_LOGIN = 'L',
 	/*
 	 * A message: id sender-local sender-domain skip size body ("7BIT" "8BITMIME"
-	 * "BINARYMIME") flags ("U" needs SMTPUTF8, "T" REQUIRETLS) ret ("" FULL HDRS) envid
+	 * "BINARYMIME") flags ("U" needs SMTPUTF8, "T" REQUIRETLS, "t"
+	 * the same where it is offered) ret ("" FULL HDRS) envid
 	 * auth n (recipients); beside it the message, open for reading.
 	 */
 	SEND_MESSAGE = 'M',

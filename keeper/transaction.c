@@ -235,7 +235,7 @@ set_envelope(struct transaction *t, uint64_t size)
 	e->size = size;
 	e->body = t->from.body;
 	e->utf8 = t->from.smtputf8;
-	e->require_tls = false;
+	e->require_tls = t->from.require_tls;
 	e->ret = t->from.ret;
 	/* All are as long as their sources. */
 	(void)text_copy(e->envid, sizeof e->envid, t->from.envid);

@@ -29,6 +29,7 @@ struct mail_from {
 	enum envelope_ret ret;    /* RET and ENVID, RFC 3461 */
 	char envid[LIMIT_ENVID + 1];
 	char auth[LIMIT_ADDRESS + 1]; /* AUTH=, decoded */
+	bool require_tls;         /* RFC 8689 */
 };
 
 struct transaction {

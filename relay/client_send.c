@@ -225,7 +225,10 @@ is_hopeless(struct transaction *t)
 	bool binary = transaction_offers(t, EXT_BINARYMIME) && transaction_offers(t, EXT_CHUNKING);
 	enum content_fit fit;
 
-	if (t->m->require_tls && !(t->c->tls && transaction_offers(t, EXT_REQUIRETLS))) {
+	bool requires = t->c->tls && transaction_offers(t, EXT_REQUIRETLS);
+
+	t->m->require_tls |= t->m->wish_tls && requires;
+	if (t->m->require_tls && !requires) {
 		transaction_reject(t, "5.7.30", "the next hop does not offer REQUIRETLS", "");
 	} else if (t->m->utf8 && !transaction_offers(t, EXT_SMTPUTF8)) {
 		transaction_reject(t, "5.6.7", "the next hop does not offer SMTPUTF8", "");

@@ -27,6 +27,7 @@ struct client_message {
 	uint64_t skip, size;
 	enum envelope_body body;
 	bool utf8, require_tls;
+	bool wish_tls;                /* REQUIRETLS where it is offered (RFC 8689 5) */
 	enum envelope_ret ret;
 	char envid[LIMIT_ENVID + 1];
 	char auth[LIMIT_ADDRESS + 1];

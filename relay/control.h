@@ -17,8 +17,9 @@ enum control_word {
 	CONTROL_SENDER = 's',
 	/*
 	 * From it: have a report queued by `spool`. Beside it two files at their start: the
-	 * message, and the envelope in qmail-queue's form. Answered by CONTROL_REPORTED and
-	 * nothing else before it.
+	 * message, and the envelope in qmail-queue's form; "tls" where it must travel as its
+	 * subject had to (RFC 8689 5), or "". Answered by CONTROL_REPORTED and nothing else
+	 * before it.
 	 */
 	CONTROL_REPORT = 'i',
 	/* To the runner: a letter of enum control_reported. */

@@ -145,9 +145,10 @@ on_report(struct dispatch *d, struct runner_seat *s, struct packet *p)
 {
 	int message = p->fd[0], envelope = p->fd[1];
 
-	if (message == -1 || envelope == -1 || s->spool != 0)
+	if (message == -1 || envelope == -1 || s->spool != 0 || p->n != 1)
 		return false;
 	p->fd[0] = p->fd[1] = -1;
+	s->spool_tls = strcmp(p->field[0], "tls") == 0;
 	return dispatch_start_spool(d, s, message, envelope) || answer_report(s, REPORTED_LATER);
 }
 

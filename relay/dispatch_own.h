@@ -17,6 +17,7 @@ struct runner_seat {
 	unsigned tries;              /* that found another flush at it */
 	pid_t spool;                 /* queues a report; 0 = none */
 	int64_t spool_until;
+	bool spool_tls;              /* with REQUIRETLS */
 };
 
 /* A domain that waits for a runner. */

@@ -106,10 +106,11 @@ find_spool(char out[LIMIT_FILE])
 }
 
 static noreturn void
-be_spool(const struct dispatch *d, int message, int envelope)
+be_spool(const struct dispatch *d, bool tls, int message, int envelope)
 {
 	char program[LIMIT_FILE], name[] = "spool", option[] = "-c", file[LIMIT_FILE];
-	char *argv[] = { name, option, file, NULL };
+	char requires[] = "-r";
+	char *argv[] = { name, option, file, tls ? requires : NULL, NULL };
 
 	set_child_signals(d);
 	if (!text_copy(file, sizeof file, d->setup->conf->file) || !find_spool(program) ||
@@ -128,7 +129,7 @@ dispatch_start_spool(const struct dispatch *d, struct runner_seat *s, int messag
 {
 	s->spool = fork();
 	if (s->spool == 0)
-		be_spool(d, message, envelope);
+		be_spool(d, s->spool_tls, message, envelope);
 	if (s->spool == -1)
 		log_error("fork for spool", errno);
 	(void)close(message); /* spool's */

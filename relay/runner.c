@@ -67,7 +67,7 @@ load_next(struct run *r)
 		if (loaded != QUEUE_LOADED)
 			continue;
 		w->used = true;
-		w->strict = w->m.e.require_tls;
+		w->strict = run_is_strict(r, &w->m.e);
 		w->dirty = false;
 		if (w->m.e.hold) {
 			queue_unload(&w->m);

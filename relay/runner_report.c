@@ -51,13 +51,14 @@ wait_for_answer(const struct run *r)
 
 /* The message is in memory at fd. */
 static enum control_reported
-inject(const struct run *r, int fd, const struct address *to)
+inject(const struct run *r, int fd, const struct address *to, bool tls)
 {
 	enum control_reported answer = REPORTED_LATER;
 	int envelope = make_envelope(to);
 	static struct packet p;
 
 	packet_start(&p, CONTROL_REPORT);
+	packet_add(&p, tls ? "tls" : "");
 	if (envelope != -1 && lseek(fd, 0, SEEK_SET) == 0 &&
 	    packet_send_pair(r->setup->control, &p, fd, envelope) == 0)
 		answer = wait_for_answer(r);
@@ -97,7 +98,8 @@ send_report(const struct run *r, const struct work *w, enum report_kind kind,
 	int fd = memfd_create("report", MFD_CLOEXEC);
 
 	if (fd != -1 && report_write(fd, &report) == 0)
-		answer = inject(r, fd, kind == REPORT_DOUBLE ? &c->postmaster : &e->sender);
+		answer = inject(r, fd, kind == REPORT_DOUBLE ? &c->postmaster : &e->sender,
+		                e->require_tls);
 	else
 		log_error("write a report", errno);
 	if (fd != -1)
@@ -179,7 +181,7 @@ tell_postmaster(struct run *r, const char *file, const char *why)
 		return; /* the log has it */
 	fd = memfd_create("notice", MFD_CLOEXEC);
 	if (fd == -1 || report_notice(fd, c, r->queue.domain, file, why, time(NULL)) == -1 ||
-	    inject(r, fd, &c->postmaster) != REPORTED_YES)
+	    inject(r, fd, &c->postmaster, false) != REPORTED_YES)
 		log_notice("the postmaster could not be told of a file set aside");
 	if (fd != -1)
 		(void)close(fd); /* in memory only */

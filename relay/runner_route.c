@@ -117,6 +117,12 @@ run_route(struct run *r)
 	return give_up(r, '4', r->route.code, r->route.text);
 }
 
+bool
+run_is_strict(const struct run *r, const struct envelope *e)
+{
+	return e->require_tls && e->sender.local[0] != '\0' && r->next.path[0] == '\0';
+}
+
 void
 run_hop_name(const struct run *r, unsigned hop, bool strict, char out[SCHEDULE_NAME])
 {

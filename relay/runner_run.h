@@ -30,7 +30,7 @@ struct work {
 	struct queue_message m;
 	bool used;
 	bool dirty;                        /* marks were written, and not synced */
-	bool strict;                       /* REQUIRETLS (RFC 8689) */
+	bool strict;                       /* REQUIRETLS (RFC 8689): run_is_strict() */
 	unsigned from;                     /* recipients before this one were asked for */
 	char host[LIMIT_DOMAIN + 1];       /* of the last attempt, "" for none */
 	char address[LIMIT_SOCKET + 1];
@@ -58,6 +58,7 @@ struct slot {
 	bool plain;         /* second attempt, in clear, after a handshake failed */
 	bool must, must_verify;
 	bool tls_failed;
+	bool tls_ours;      /* ...and the peer is not to blame */
 	bool replied;       /* a message had an outcome from the peer */
 	char tls_version[16];
 	int64_t deadline;   /* clock_ms() */
@@ -110,6 +111,12 @@ bool run_route(struct run *r);
 /* The name of a hop in the schedule. */
 void run_hop_name(const struct run *r, unsigned hop, bool strict, char out[SCHEDULE_NAME]);
 
+/*
+ * Does a message need a hop with REQUIRETLS? RFC 8689 5: not one without a sender, since nobody
+ * would hear of its failure; nor is a unix socket of this host a hop.
+ */
+bool run_is_strict(const struct run *r, const struct envelope *e);
+
 /* The first hop from `from` on that may be tried now; false: none, r->no_hop says why. */
 bool run_find_hop(struct run *r, bool strict, unsigned from, unsigned *hop);
 
@@ -132,14 +139,25 @@ bool slot_start(struct run *r, struct slot *s, unsigned hop, bool strict, bool p
 /* Gives it a message: the next recipients that are due. */
 void slot_send(struct run *r, struct slot *s, struct work *w);
 
+/* No more messages: says SEND_QUIT and forgets it. */
+void slot_quit(struct slot *s);
+
+/* The sender is gone, or is to go: our ends are closed. */
+void slot_close(struct slot *s);
+
+/* -- runner_hear.c: what its sender says ---------------------------------------------------- */
+
 /* One of its descriptors can be read. */
 void slot_event(struct run *r, struct slot *s);
 
 /* Too late: the sender is given up, its message is deferred. */
 void slot_expire(struct run *r, struct slot *s);
 
-/* No more messages: says SEND_QUIT and forgets it. */
-void slot_quit(struct slot *s);
+/* slot_close() after its message, if it has one, is settled. */
+void slot_lost(struct run *r, struct slot *s);
+
+/* This hop can't be used: the next one is tried, or the same without TLS. */
+void slot_no_hop(struct run *r, struct slot *s, char class, const char *code, const char *text);
 
 /* -- runner_tls.c --------------------------------------------------------------------------- */
 

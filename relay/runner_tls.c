@@ -108,6 +108,7 @@ static void
 fail(const struct run *r, struct slot *s, const char *type, const char *detail)
 {
 	s->tls_failed = true;
+	s->tls_ours = strcmp(type, "no-helper") == 0;
 	slot_tls_result(r, s, type, detail);
 	if (s->tls_end != -1)
 		(void)close(s->tls_end);
