@@ -70,6 +70,8 @@ give_domain(struct dispatch *d, struct runner_seat *s)
 	packet_start(&p, CONTROL_RUN);
 	packet_add(&p, s->domain);
 	packet_add(&p, s->how);
+	s->share = dispatch_share(d, s);
+	packet_addu(&p, s->share);
 	if (packet_send(s->control, &p, -1) == -1) {
 		log_error("ask a runner", errno);
 		return false;
@@ -85,21 +87,19 @@ assign(struct dispatch *d)
 {
 	static struct runner_seat wanted;
 
-	for (unsigned i = 0; i < d->n_seats; i++) {
-		struct runner_seat *s = &d->seats[i];
+	while (d->n_busy < d->n_seats && dispatch_take(d, &wanted)) {
+		struct runner_seat *s = dispatch_seat(d, wanted.way);
 
-		if (s->busy)
-			continue;
-		if (!dispatch_take(d, &wanted))
-			return;
 		if (s->pid == 0 && !dispatch_start_runner(d, s))
 			return; /* the timer comes again */
 		memcpy(s->domain, wanted.domain, sizeof s->domain);
 		memcpy(s->how, wanted.how, sizeof s->how);
 		s->tries = wanted.tries;
+		s->way = wanted.way;
 		if (!give_domain(d, s))
 			leave_seat(d, s);
 	}
+	dispatch_tell_shares(d);
 }
 
 static void
@@ -247,7 +247,7 @@ is_listening(const struct dispatch *d)
 static bool
 has_work(const struct dispatch *d)
 {
-	return d->n_busy > 0 || (!must_stop && (d->n_pending > 0 || d->scan != NULL));
+	return d->n_busy > 0 || (!must_stop && (d->n_pending > 0 || d->scan != NULL || d->passed_over));
 }
 
 static void

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "base/sandbox.h"
 #include "relay/control.h"
 #include "relay/runner_run.h"
@@ -110,11 +111,21 @@ check_barren(struct run *r)
 
 	if (r->barren < RUNNER_BARREN || n->is || r->route.n == 0)
 		return;
-	n->is = true;
+	n->is = n->met = true;
 	n->why = (struct outcome){ .class = '4', .code = "4.4.2",
 	                           .reply = "connections to this server break" };
 	run_hop_name(r, 0, r->strict, name);
 	schedule_failed(&r->schedule, name, r->setup->conf, time(NULL), n->why.code, n->why.reply);
+}
+
+static unsigned
+count_used(const struct run *r)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_slots; i++)
+		n += r->slots[i].state != SLOT_FREE;
+	return n;
 }
 
 /* One more connection, while none is just being made. False: there will be none. */
@@ -128,7 +139,7 @@ connect_more(struct run *r)
 	if (find_slot(r, SLOT_CONNECTING) != NULL || find_slot(r, SLOT_LOGIN) != NULL)
 		return true;
 	s = find_slot(r, SLOT_FREE);
-	if (s == NULL)
+	if (s == NULL || count_used(r) >= r->share)
 		return true;
 	if (!run_find_hop(r, r->strict, 0, &hop))
 		return false;
@@ -147,6 +158,10 @@ assign(struct run *r)
 	while (r->n_waiting > 0 || load_next(r)) {
 		struct slot *s = find_slot(r, SLOT_IDLE);
 
+		if (s != NULL && count_used(r) > r->share) {
+			slot_quit(s);
+			continue;
+		}
 		if (s != NULL) {
 			slot_send(r, s, r->waiting[--r->n_waiting]);
 			continue;
@@ -174,10 +189,23 @@ wait_ms(const struct run *r)
 	return left < 0 ? 0 : (int)left;
 }
 
+/* While a domain is run the dispatcher has nothing to say but how many connections it may have. */
+static void
+hear_control(struct run *r)
+{
+	static struct packet p;
+
+	if (packet_recv(r->setup->control, &p) == 1 && run_share(r, &p))
+		return;
+	packet_close_fds(&p);
+	must_stop = 1; /* it is gone: what is being sent is sent */
+}
+
 static void
 poll_slots(struct run *r)
 {
-	struct pollfd p[2 * LIMIT_PER_DESTINATION];
+	struct pollfd p[2 * LIMIT_PER_DESTINATION + 1];
+	unsigned end = 2 * r->n_slots;
 	int n;
 
 	for (unsigned i = 0; i < r->n_slots; i++) {
@@ -187,13 +215,16 @@ poll_slots(struct run *r)
 		p[2 * i] = (struct pollfd){ s->boundary, s->tls == -1 ? POLLIN : 0, 0 };
 		p[2 * i + 1] = (struct pollfd){ s->tls, POLLIN, 0 };
 	}
-	n = r->queue.unsynced ? poll(p, 2 * r->n_slots, RUNNER_SYNC_MS) : 0;
+	p[end] = (struct pollfd){ must_stop ? -1 : r->setup->control, POLLIN, 0 };
+	n = r->queue.unsynced ? poll(p, end + 1, RUNNER_SYNC_MS) : 0;
 	if (n == 0) {
 		/* Nothing to do meanwhile: what is finished gets to disk. */
 		if (queue_sync(&r->queue) == -1)
 			log_error("sync a queue", errno);
-		n = poll(p, 2 * r->n_slots, wait_ms(r));
+		n = poll(p, end + 1, wait_ms(r));
 	}
+	if (n > 0 && p[end].revents != 0)
+		hear_control(r);
 	for (unsigned i = 0; i < r->n_slots; i++) {
 		struct slot *s = &r->slots[i];
 
@@ -221,6 +252,7 @@ pass(struct run *r, bool strict)
 {
 	r->strict = strict;
 	r->barren = 0;
+	run_quit(r, strict, false);
 	queue_rewind(&r->queue);
 	for (;;) {
 		assign(r);
@@ -230,9 +262,8 @@ pass(struct run *r, bool strict)
 		if (has_busy(r))
 			poll_slots(r);
 	}
-	for (unsigned i = 0; i < r->n_slots; i++)
-		if (r->slots[i].state != SLOT_FREE)
-			slot_quit(&r->slots[i]);
+	/* Connections that prove themselves are for those messages alone. */
+	run_quit(r, strict, true);
 	if (queue_sync(&r->queue) == -1)
 		log_error("sync a queue", errno);
 }
@@ -271,8 +302,6 @@ run_domain(struct run *r, const char *name, const char *how)
 	enum control_done done = DONE_RUN;
 
 	r->now = strcmp(how, CONTROL_NOW) == 0;
-	r->routed = false;
-	memset(r->no_hop, 0, sizeof r->no_hop);
 	switch (queue_open(&r->queue, name)) {
 	case QUEUE_OPEN:
 		break;
@@ -287,14 +316,17 @@ run_domain(struct run *r, const char *name, const char *how)
 	(void)queue_domain(r->domain, name); /* queue_open() has asked */
 	if (!run_configure(r))
 		done = DONE_ERROR;
-	else if (r->next.kind == NEXT_HOLD && how[0] == '\0')
+	else if (r->way.next.kind == NEXT_HOLD && how[0] == '\0')
 		done = DONE_HELD;
-	else if (r->next.kind == NEXT_HOLD)
-		r->next.kind = NEXT_MX;
-	if (done == DONE_RUN)
+	else if (r->way.next.kind == NEXT_HOLD)
+		r->way.next.kind = NEXT_MX;
+	if (done == DONE_RUN) {
+		run_take_kept(r);
 		passes(r);
-	else if (done == DONE_HELD)
+		run_keep(r);
+	} else if (done == DONE_HELD) {
 		run_put_off(r);
+	}
 	queue_close(&r->queue);
 	return done;
 }
@@ -398,20 +430,26 @@ runner_work(const struct runner_setup *setup)
 	r.setup = setup;
 	if (!read_login(&r) || !prepare(&r) || !confine(setup))
 		return 111;
-	while (!must_stop && packet_recv(setup->control, &p) == 1) {
+	while (run_wait(&r), !must_stop && packet_recv(setup->control, &p) == 1) {
 		char name[LIMIT_NAME + 1];
-		bool good = p.letter == CONTROL_RUN && p.n == 2 && p.fd[0] == -1 &&
-		            text_copy(name, sizeof name, p.field[0]);
 		enum control_done done;
+		uint64_t share;
 
-		packet_close_fds(&p);
-		if (!good)
+		if (run_share(&r, &p))
+			continue;
+		if (p.letter != CONTROL_RUN || p.n != 3 || p.fd[0] != -1 ||
+		    !text_copy(name, sizeof name, p.field[0]) ||
+		    !parse_u64(p.field[2], r.n_slots, &share) || share == 0) {
+			packet_close_fds(&p);
 			return 111;
+		}
+		r.share = (unsigned)share;
 		done = run_domain(&r, name, p.field[1]);
 		packet_start(&p, CONTROL_DONE);
 		packet_addc(&p, (char)done);
 		if (packet_send(setup->control, &p, -1) == -1)
 			return 111;
 	}
+	run_quit(&r, true, true);
 	return 0;
 }

@@ -82,6 +82,7 @@ slot_lost(struct run *r, struct slot *s)
 static void
 remember(struct no_hop *n, char class, const char *code, const char *text)
 {
+	n->met = true;
 	if (n->why.class == '4' && class == '5')
 		return;
 	n->why = (struct outcome){ .class = class };
@@ -154,7 +155,7 @@ on_ready(struct run *r, struct slot *s, const struct packet *p)
 	/* It was said to the sender; a sender that is taken over does not decide it. */
 	if (s->must && s->tls_version[0] == '\0')
 		return false;
-	if (s->state == SLOT_CONNECTING && r->is_relay && r->login[0] != '\0') {
+	if (s->state == SLOT_CONNECTING && r->way.is_relay && r->login[0] != '\0') {
 		s->state = SLOT_LOGIN;
 		packet_start(&out, SEND_LOGIN);
 		packet_add(&out, r->login);

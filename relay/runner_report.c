@@ -38,12 +38,16 @@ make_envelope(const struct address *to)
 }
 
 static enum control_reported
-wait_for_answer(const struct run *r)
+wait_for_answer(struct run *r)
 {
 	static struct packet p;
+	int got;
 
 	/* The dispatcher answers in LIMIT_REPORT_WAIT; when it is gone there is an end. */
-	if (packet_recv(r->setup->control, &p) == 1 && p.letter == CONTROL_REPORTED && p.n == 1)
+	do
+		got = packet_recv(r->setup->control, &p);
+	while (got == 1 && run_share(r, &p));
+	if (got == 1 && p.letter == CONTROL_REPORTED && p.n == 1)
 		return (enum control_reported)p.field[0][0];
 	packet_close_fds(&p);
 	return REPORTED_LATER;
@@ -51,7 +55,7 @@ wait_for_answer(const struct run *r)
 
 /* The message is in memory at fd. */
 static enum control_reported
-inject(const struct run *r, int fd, const struct address *to, bool tls)
+inject(struct run *r, int fd, const struct address *to, bool tls)
 {
 	enum control_reported answer = REPORTED_LATER;
 	int envelope = make_envelope(to);
@@ -84,7 +88,7 @@ log_report(const struct run *r, const struct work *w, const char *event, int kin
 }
 
 static enum control_reported
-send_report(const struct run *r, const struct work *w, enum report_kind kind,
+send_report(struct run *r, const struct work *w, enum report_kind kind,
             const unsigned short *which, unsigned n)
 {
 	const struct conf *c = r->setup->conf;

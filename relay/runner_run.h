@@ -12,6 +12,7 @@
 #include "relay/route.h"
 #include "relay/runner.h"
 #include "relay/schedule.h"
+#include "relay/way.h"
 
 /* Seconds, RFC 5321 4.5.3.2: to connect, to each reply, to the one after the final dot. */
 #define RUNNER_CONNECT 30
@@ -70,6 +71,7 @@ struct slot {
 /* Why no connection can be had (no hop left), for the ordinary and the strict ones. */
 struct no_hop {
 	bool is;
+	bool met;           /* by an attempt, not by what is known of earlier ones */
 	struct outcome why;
 };
 
@@ -81,11 +83,10 @@ struct run {
 	char login[LIMIT_ADDRESS + 1], password[LIMIT_PASSWORD + 1]; /* for `relay` */
 	/* Of this domain. */
 	char domain[LIMIT_DOMAIN + 3];
-	struct next next;
-	enum next_tls tls;
-	bool is_relay;      /* the configured one: with its login */
+	struct way way;
 	bool now;           /* whatever is due or not */
 	bool routed;
+	int64_t routed_at;  /* clock_ms() */
 	bool strict;        /* this pass is for messages with REQUIRETLS */
 	bool strict_met;    /* there are such */
 	struct no_hop no_hop[2];
@@ -94,6 +95,9 @@ struct run {
 	time_t age_due;     /* the same of a report of delay and of giving up */
 	unsigned n_slots;
 	struct slot *slots;
+	unsigned share;     /* of them may be in use: CONTROL_SHARE */
+	struct way kept;    /* what slots are connected to, from the domain before, */
+	int64_t kept_until; /* and how long they wait for another one; 0: none are */
 	unsigned n_works;
 	struct work *works; /* one more than slots */
 	unsigned n_waiting; /* loaded, to be given to a connection */
@@ -144,6 +148,23 @@ void slot_quit(struct slot *s);
 
 /* The sender is gone, or is to go: our ends are closed. */
 void slot_close(struct slot *s);
+
+/* -- runner_keep.c: from domain to domain ----------------------------------------------------- */
+
+/* The domain's way is known: what was kept is taken over, or ended. */
+void run_take_kept(struct run *r);
+
+/* The domain is done: connections to a fixed hop wait for the next one, others end. */
+void run_keep(struct run *r);
+
+/* Waits for the dispatcher's next packet while something is kept; ends that when none comes. */
+void run_wait(struct run *r);
+
+/* Ends the connections in these states. */
+void run_quit(struct run *r, bool idle, bool others);
+
+/* Hears CONTROL_SHARE, whose packet this is. False: it is malformed. */
+bool run_share(struct run *r, const struct packet *p);
 
 /* -- runner_hear.c: what its sender says ---------------------------------------------------- */
 

@@ -74,9 +74,9 @@ say_connect(const struct run *r, struct slot *s, int conn)
 	static struct packet p;
 
 	packet_start(&p, SEND_CONNECT);
-	packet_add(&p, conn != -1 ? r->next.path : h->address);
+	packet_add(&p, conn != -1 ? r->way.next.path : h->address);
 	packet_addu(&p, h->port);
-	packet_add(&p, r->next.kind == NEXT_LMTP ? "lmtp" : "smtp");
+	packet_add(&p, r->way.next.kind == NEXT_LMTP ? "lmtp" : "smtp");
 	packet_add(&p, r->setup->conf->hostname);
 	packet_addc(&p, slot_tls_wish(r, s));
 	packet_addu(&p, RUNNER_CONNECT);
@@ -113,7 +113,7 @@ slot_start(struct run *r, struct slot *s, unsigned hop, bool strict, bool plain)
 
 	*s = (struct slot){ .state = SLOT_CONNECTING, .hop = hop, .strict = strict,
 	                    .plain = plain, .boundary = -1, .tls = -1, .tls_end = -1 };
-	if (r->next.path[0] != '\0' && (conn = connect_path(r->next.path)) == -1) {
+	if (r->way.next.path[0] != '\0' && (conn = connect_path(r->way.next.path)) == -1) {
 		slot_no_hop(r, s, '4', "4.4.1", strerror(errno));
 		return true;
 	}
@@ -196,7 +196,7 @@ slot_send(struct run *r, struct slot *s, struct work *w)
 	s->work = w;
 	(void)text_copy(w->host, sizeof w->host, h->host);
 	(void)text_copy(w->address, sizeof w->address,
-	                r->next.path[0] != '\0' ? r->next.path : h->address);
+	                r->way.next.path[0] != '\0' ? r->way.next.path : h->address);
 	(void)text_copy(w->tls, sizeof w->tls, s->tls_version);
 	choose(r, s);
 	s->state = SLOT_SENDING;

@@ -54,6 +54,61 @@ def _():
     expect(tree.gone(D))
 
 
+class Smarthost:
+    """`relay` is a hop of its own; no domain has a configuration."""
+
+    def __init__(self, **hop):
+        self.hop = Hop(**hop)
+        tree.set(relay="[127.0.0.1]:%d" % self.hop.port)
+
+    def __enter__(self):
+        return self.hop
+
+    def __exit__(self, *_):
+        del tree.conf[""]["relay"]
+        tree.set()
+        self.hop.close()
+
+
+@case("many domains behind one smarthost: few connections, each queue under its lock")
+def _():
+    with Smarthost() as host:
+        for i in range(60):
+            tree.put("b%d.test" % i, "u@b%d.test" % i)
+        for i in range(50):
+            tree.put("b0.test", "v%d@b0.test" % i)
+        log = tree.flush("--due")
+        expect(len(host.messages) == 110 and log.count("event=sent") == 110, log)
+        expect(host.connections <= 8 and host.most <= 6, host.connections, host.most)
+        expect(all(tree.gone("b%d.test" % i) for i in range(60)), os.listdir(tree.spool))
+
+
+@case("a smarthost that closes after each message, or refuses one domain's: no mail of others stays")
+def _():
+    with Smarthost() as host:
+        for i in range(12):
+            tree.put("b%d.test" % i, "%s@b%d.test" % (("end", "ok", "bad", "later")[i % 4], i))
+        tree.flush("--all")
+        expect(len(host.messages) == 6 and len(tree.reports()) == 3, host.messages)
+        left = [d for d in os.listdir(tree.spool) if tree.queued(d)]
+        expect(sorted(left) == ["b11.test", "b3.test", "b7.test"], left)
+        for domain in left:
+            drop_queue(domain)
+
+
+@case("a smarthost that is away: tried once for all domains, each of which comes again")
+def _():
+    with Smarthost(greeting=b"421 not now") as host:
+        for i in range(30):
+            tree.put("b%d.test" % i, "u@b%d.test" % i)
+        tree.flush("--due")
+        expect(host.connections <= 4, host.connections)
+        for i in range(30):
+            due = os.stat(os.path.join(tree.spool, "b%d.test" % i, "retry")).st_mtime
+            expect(200 < due - time.time() < 400, due - time.time())
+            drop_queue("b%d.test" % i)
+
+
 @case("from the oldest on")
 def _():
     fresh()

@@ -44,6 +44,7 @@ class Hop:
         self.messages = []             # (recipients, text) whose 250 was sent
         self.lost = []                 # the same, without the 250
         self.connections = 0
+        self.open = self.most = 0      # connections at once
         self.commands = []
         self.lock = threading.Lock()
         if path:
@@ -67,6 +68,8 @@ class Hop:
             except OSError:
                 return
             self.connections += 1
+            self.open += 1
+            self.most = max(self.most, self.open)
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def close(self):
@@ -84,6 +87,8 @@ class Hop:
                     self._secure(conn)
         except OSError:
             pass
+        with self.lock:
+            self.open -= 1
 
     def _say(self, f, line):
         f.write(line if isinstance(line, bytes) else line.encode())
