@@ -37,9 +37,10 @@ STATIC = -static
 ORDER = -Wl,-T,smtpd.ld
 # tls starts rarely and reads strangers' octets: another layout at each start. Without the
 # static library it is linked as usual. (libcrypto's resolver, which is never called, makes
-# the linker warn.)
-STATIC_PIE := $(shell echo 'int main(void){return 0;}' | $(CC) -static-pie -Wl,--no-warnings \
-	-x c -o /dev/null - -lssl -lcrypto 2>/dev/null && echo -static-pie -Wl,--no-warnings)
+# the linker warn.) The page size is for tls/huge.c: a segment begins where a huge page may.
+STATIC_PIE_FLAGS = -static-pie -Wl,--no-warnings -Wl,-z,max-page-size=0x200000
+STATIC_PIE := $(shell echo 'int main(void){return 0;}' | $(CC) $(STATIC_PIE_FLAGS) \
+	-x c -o /dev/null - -lssl -lcrypto 2>/dev/null && echo '$(STATIC_PIE_FLAGS)')
 endif
 ALL_CFLAGS = -std=gnu17 -I. -D_GNU_SOURCE -DSYSCONFDIR='"$(SYSCONFDIR)"' \
 	-DLOCALSTATEDIR='"$(LOCALSTATEDIR)"' $(WARN) $(HARDEN) $(SANITIZE) $(CFLAGS)

@@ -25,6 +25,7 @@
 #include "tls/examine.h"
 #include "tls/heap.h"
 #include "tls/holder.h"
+#include "tls/huge.h"
 #include "tls/make.h"
 #include "tls/out.h"
 #include "tls/serve.h"
@@ -307,6 +308,7 @@ main(int argc, char **argv)
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		die_temp("OpenSSL cannot be used", 0);
 	run_word(argc - 1, argv + 1);
+	huge_start();
 	tzset(); /* syslog(3) in a relay would read the zone's file, which it may not */
 	read_options(&h, argc, argv);
 	raise_descriptors();
