@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -303,6 +304,7 @@ static const struct {
 	{ SYS_mprotect, 2, PROT_EXEC },
 	/* Of the options of a socket that one, and three others of the same bits. */
 	{ SANDBOX_QUICKACK, 2, ~(uint32_t)TCP_QUICKACK },
+	{ SANDBOX_UNIX, 0, ~(uint32_t)AF_UNIX },
 };
 
 /* Appends "this call is allowed" to the filter; 0 is where calls go that are not. */
@@ -314,6 +316,8 @@ add_call(struct sock_filter *f, int call)
 			continue;
 		if (call == SANDBOX_QUICKACK)
 			call = SYS_setsockopt;
+		else if (call == SANDBOX_UNIX)
+			call = SYS_socket;
 		f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4);
 		f[1] = (struct sock_filter)LOAD(args);
 		f[1].k += limited[i].arg * (uint32_t)sizeof(uint64_t);

@@ -53,6 +53,8 @@ int sandbox_seccomp_session(void);
 #define SANDBOX_CALLS 60
 /* In the list: setsockopt, but for TCP_QUICKACK only. */
 #define SANDBOX_QUICKACK (-2)
+/* In the list: socket, but for AF_UNIX only. */
+#define SANDBOX_UNIX (-3)
 int sandbox_seccomp_only(const int *calls, unsigned n);
 
 /* What lets clone() through the nursery's filter, and room for that filter. */

@@ -6,19 +6,15 @@
 #include "relay/runner.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
-#include "base/sandbox.h"
 #include "relay/control.h"
 #include "relay/runner_run.h"
 
@@ -333,44 +329,6 @@ run_domain(struct run *r, const char *name, const char *how)
 
 /* -- the process ------------------------------------------------------------------------------------------ */
 
-/* `relay-login`: read before the lock, by the runner alone. */
-static bool
-read_login(struct run *r)
-{
-	const char *file = r->setup->conf->relay_login;
-	char buf[sizeof r->login + sizeof r->password + 2];
-	int fd = file[0] == '\0' ? -1 : open(file, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd == -1 ? -1 : read(fd, buf, sizeof buf - 1);
-	char *password, *end;
-	struct stat st;
-	bool good;
-
-	if (file[0] == '\0')
-		return true;
-	good = n >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 077) == 0;
-	if (!good)
-		log_error(n >= 0 ? "relay-login: others may read or write it" : "read relay-login",
-		          n >= 0 ? 0 : errno);
-	if (fd != -1)
-		(void)close(fd); /* only read */
-	if (!good)
-		return false;
-	buf[n] = '\0';
-	password = strchr(buf, '\n');
-	end = password == NULL ? NULL : password + 1 + strcspn(password + 1, "\n");
-	if (password != NULL)
-		*password++ = '\0';
-	if (end != NULL)
-		*end = '\0';
-	good = password != NULL && buf[0] != '\0' && password[0] != '\0' &&
-	       text_copy(r->login, sizeof r->login, buf) &&
-	       text_copy(r->password, sizeof r->password, password);
-	explicit_bzero(buf, sizeof buf);
-	if (!good)
-		log_error("relay-login: expected two lines, login and password", 0);
-	return good;
-}
-
 static bool
 prepare(struct run *r)
 {
@@ -396,31 +354,6 @@ prepare(struct run *r)
 	return true;
 }
 
-static bool
-confine(const struct runner_setup *setup)
-{
-	static const struct rlimit none = { 0, 0 };
-
-	if (!setup->lock)
-		return true;
-	if ((setup->uid != 0 && sandbox_become(setup->uid, setup->gid) == -1) ||
-	    (setup->uid == 0 && sandbox_drop_capabilities() == -1) ||
-	    setrlimit(RLIMIT_CORE, &none) == -1 || sandbox_no_new_privs() == -1) {
-		log_error("confine a runner", errno);
-		return false;
-	}
-	switch (sandbox_landlock_files(setup->state, setup->domains)) {
-	case -1:
-		log_error("confine a runner", errno);
-		return false;
-	case 0:
-		log_notice("this kernel lacks Landlock ABI 2: running without it");
-		return true;
-	default:
-		return true;
-	}
-}
-
 int
 runner_work(const struct runner_setup *setup)
 {
@@ -428,7 +361,7 @@ runner_work(const struct runner_setup *setup)
 	static struct packet p;
 
 	r.setup = setup;
-	if (!read_login(&r) || !prepare(&r) || !confine(setup))
+	if (!run_read_login(&r) || !prepare(&r) || !run_confine(setup))
 		return 111;
 	while (run_wait(&r), !must_stop && packet_recv(setup->control, &p) == 1) {
 		char name[LIMIT_NAME + 1];

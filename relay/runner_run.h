@@ -104,6 +104,14 @@ struct run {
 	struct work *waiting[LIMIT_PER_DESTINATION + 1];
 };
 
+/* -- runner_confine.c ------------------------------------------------------------------------- */
+
+/* `relay-login`: read before the lock, by the runner alone. False: logged. */
+bool run_read_login(struct run *r);
+
+/* False: logged. */
+bool run_confine(const struct runner_setup *setup);
+
 /* -- runner_route.c: where to -------------------------------------------------------------- */
 
 /* Reads the domain's configuration into run. False: it has errors, which are logged. */

@@ -487,6 +487,21 @@ def _():
     drop_queue("l.test")
 
 
+def confinement(parent):
+    """The word Seccomp of /proc/PID/status of all runners and senders below."""
+    out, parents = [], {str(parent)}
+    for pid in sorted((p for p in os.listdir("/proc") if p.isdigit()), key=int):
+        try:
+            with open("/proc/%s/status" % pid) as f:
+                words = dict(line.split(":\t", 1) for line in f.read().splitlines() if ":\t" in line)
+        except OSError:
+            continue
+        if words["PPid"] in parents:
+            parents.add(pid)
+            out.append(words["Seccomp"])
+    return out
+
+
 @case("one slow destination does not stop the others")
 def _():
     fresh()
@@ -499,6 +514,8 @@ def _():
     try:
         wait_for(lambda: len(hop.messages) == 5 and tree.gone(D))
         expect(run.poll() is None, "it waits for the slow one")
+        filters = confinement(run.pid)
+        expect(sum(f == "2" for f in filters) >= 2, "runner and sender have filters", filters)
         run.send_signal(signal.SIGTERM)
     finally:
         slow.close()
