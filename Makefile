@@ -92,7 +92,7 @@ $(BUILD)/auth: $(call objects,auth.c $(AUTH) $(BASE))
 	$(CC) $(ALL_LDFLAGS) $(STATIC_AUTH) -o $@ $^ $(AUTH_LIBS)
 
 # PAM loads its modules at run time: never static.
-AUTH_PAM = auth-pam.c auth/interface.c base/clock.c base/log.c base/sandbox.c base/text.c
+AUTH_PAM = auth-pam.c auth/interface.c base/clock.c base/journal.c base/log.c base/sandbox.c base/text.c
 $(BUILD)/auth-pam: $(call objects,$(AUTH_PAM))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpam
 

@@ -256,6 +256,7 @@ main(int argc, char **argv)
 	                                   .start_router = start_router };
 
 	log_open("flush");
+	log_open_fields();
 	(void)umask(077);
 	(void)signal(SIGCHLD, SIG_DFL); /* whoever started us may have ignored it */
 	read_options(&d, argc, argv);

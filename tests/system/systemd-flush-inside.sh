@@ -75,6 +75,16 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.sendto(b\"there.test\", \"/run/postern/flush\")" 2>/dev/null'
 tell there.test postern
 check 'flush units: a word starts it, and it sends' wait_for sent first@there.test
+by_field() { journalctl -o cat "POSTERN_EVENT=sent" "POSTERN_TO=$1" | grep -q "^event=sent .*to=$1 "; }
+check 'flush units: journalctl finds it by a field' wait_for by_field first@there.test
+by_id() {
+	id=$(journalctl -o cat POSTERN_TO=first@there.test | sed -n 's/.* id=\([^ ]*\) .*/\1/p' | head -n 1)
+	[ -n "$id" ] && journalctl -u postern-flush.service -t flush -p info "POSTERN_ID=$id" |
+		grep -q event=sent
+}
+check 'flush units: and by the message, unit, program and priority' by_id
+status() { systemctl show -p StatusText postern-flush.service | grep -q 'domains being sent to'; }
+check 'flush units: its status is told' status
 put slow@there.test
 tell there.test postern
 # The owner of /proc/PID says nothing: these processes can't be traced.
