@@ -95,4 +95,8 @@ fuzz: $(FUZZERS:%=build-fuzz/fuzz_%)
 bench: tests
 	tests/bench/run
 
-.PHONY: tests FORCE
+.PHONY: tests sanitized FORCE
+
+# What tests/sanitize.sh runs, and the other sources for the compiler's warnings.
+sanitized: $(addprefix $(BUILD)/,smtpd postern tls auth) $(UNITS) \
+	$(FUZZERS:%=$(BUILD)/test/replay_%) $(call objects,$(PROGRAMS:%=%.c))
