@@ -1,5 +1,5 @@
 #!/bin/sh
-# suite: timeout=400
+# suite: timeout=400 busy
 # What can be said of the sources without running them: the include rule, calls
 # that have no place here, warnings of the compiler and of two linters, the manual
 # pages, the scripts. Each check prints one line; its findings stand below it.
