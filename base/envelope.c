@@ -354,7 +354,7 @@ static bool
 is_state(enum envelope_state s)
 {
 	return s == ENVELOPE_TODO || s == ENVELOPE_DONE || s == ENVELOPE_FAILED ||
-	       s == ENVELOPE_DELIVERED;
+	       s == ENVELOPE_DELIVERED || s == ENVELOPE_RELAYED;
 }
 
 /* False when to is not what may stand in a file. */

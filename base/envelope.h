@@ -42,6 +42,8 @@ enum envelope_state {
 	 * flush makes it and marks D. So queues of local domains may hold such entries.
 	 */
 	ENVELOPE_DELIVERED = 'S',
+	/* The next hop has taken it and knows no DSN: the report of that is due (5.2.2), then D. */
+	ENVELOPE_RELAYED = 'R',
 };
 
 /* Bits of NOTIFY (RFC 3461 4.1); 0: not said. */

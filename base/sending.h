@@ -66,6 +66,8 @@ enum send_word {
 	/*
 	 * After the last outcome: "yes": another message may follow; "": the sender ends. "" and
 	 * no outcome at all: the peer had closed since the message before, so nothing was said.
+	 * "rest": as "", and the recipients without outcome were not offered, since the peer takes
+	 * no more transactions on this connection (RFC 9422 MAILMAX).
 	 */
 	SEND_END = 'e',
 };

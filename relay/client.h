@@ -16,6 +16,7 @@ struct client {
 	bool lmtp;
 	bool tls, logged_in;
 	bool needs_reset;        /* a transaction is open, or broke off */
+	bool has_rest;           /* of the last message, since MAILMAX was reached */
 	bool unusable;           /* no other message may follow on this connection */
 	uint64_t reply_seconds, final_seconds;
 	unsigned transactions;

@@ -283,6 +283,7 @@ client_send(struct client *c, struct client_message *m, client_report *report, v
 	t->report = report;
 	t->arg = arg;
 	t->end = 0;
+	c->has_rest = false;
 	if (is_hopeless(t) || is_out_of_step(t, c))
 		return;
 	for (;;) {
@@ -290,14 +291,13 @@ client_send(struct client *c, struct client_message *m, client_report *report, v
 			;
 		if (t->first == m->n || !is_transaction_alive(t))
 			break;
-		if (c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max) {
-			transaction_reject(t, "4.5.3",
-			                   "the next hop takes no more on this connection", "");
+		c->has_rest = c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max;
+		if (c->has_rest)
 			break;
-		}
 		run_transaction(t);
 	}
-	transaction_reject(t, "4.4.2", "the connection was given up", "");
+	if (!c->has_rest)
+		transaction_reject(t, "4.4.2", "the connection was given up", "");
 	if (c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max &&
 	    is_transaction_alive(t)) {
 		client_quit(c);

@@ -66,6 +66,10 @@ load_next(struct run *r)
 		w->used = true;
 		w->strict = run_is_strict(r, &w->m.e);
 		w->dirty = false;
+		w->from = 0;
+		for (unsigned i = 0; i < w->m.e.n; i++)
+			w->outcomes[i] = (struct outcome){ .class = 0 };
+		w->host[0] = w->address[0] = w->tls[0] = '\0';
 		if (w->m.e.hold) {
 			queue_unload(&w->m);
 			w->used = false;
@@ -76,10 +80,6 @@ load_next(struct run *r)
 			queue_unload(&w->m);
 			w->used = false;
 		} else {
-			w->from = 0;
-			for (unsigned i = 0; i < w->m.e.n; i++)
-				w->outcomes[i].class = 0;
-			w->host[0] = w->address[0] = w->tls[0] = '\0';
 			r->waiting[r->n_waiting++] = w;
 			return true;
 		}

@@ -230,6 +230,18 @@ has_more(const struct run *r, const struct work *w)
 	return false;
 }
 
+static void
+put_rest(struct run *r, struct slot *s)
+{
+	struct work *w = s->work;
+
+	s->work = NULL;
+	w->from = s->to[0];
+	r->waiting[r->n_waiting++] = w;
+	r->barren = s->replied ? 0 : r->barren + 1;
+	slot_close(s);
+}
+
 static bool
 on_end(struct run *r, struct slot *s, const struct packet *p)
 {
@@ -238,11 +250,13 @@ on_end(struct run *r, struct slot *s, const struct packet *p)
 
 	if (p->n == 1 && s->state == SLOT_SENDING && s->known == 0 && p->field[0][0] == '\0') {
 		/* The peer had closed before a word of this one was said: another connection. */
-		s->work = NULL;
-		w->from = s->to[0];
-		r->waiting[r->n_waiting++] = w;
-		r->barren += !s->replied;
-		slot_close(s);
+		put_rest(r, s);
+		return true;
+	}
+	if (p->n == 1 && s->state == SLOT_SENDING && s->known > 0 &&
+	    strcmp(p->field[0], "rest") == 0) {
+		/* The same for those whom the peer takes on another connection only. */
+		put_rest(r, s);
 		return true;
 	}
 	if (p->n != 1 || s->state != SLOT_SENDING || s->known != s->n)

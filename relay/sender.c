@@ -308,13 +308,14 @@ take_message(void)
 		r = receive_recipients(m);
 	s.told = 0;
 	if (r == NEXT_PACKET) {
+		s.client.has_rest = false;
 		if (s.used && is_stale())
 			s.client.unusable = true;
 		else
 			client_send(&s.client, m, report, NULL);
 		s.used = true;
 		packet_start(&s.out, SEND_END);
-		packet_add(&s.out, s.client.unusable ? "" : "yes");
+		packet_add(&s.out, s.client.has_rest ? "rest" : s.client.unusable ? "" : "yes");
 		if (s.client.io.trouble == CLIENT_ABANDONED || !send_out(-1) || s.client.unusable)
 			r = NEXT_END;
 	}

@@ -322,6 +322,42 @@ def _():
            tree.gone("here.test"))
 
 
+@case("relayed: the report is made although it could not be at once, and nothing is sent again")
+def _():
+    fresh()
+    tree.spool_says(71)
+    mid = tree.put(D, "ok@" + D, "bad@" + D, notify="SUCCESS,FAILURE")
+    tree.flush(D)
+    expect([m[0] for m in tree.marks(D, mid)] == ["R", "."], tree.marks(D, mid))
+    tree.spool_says(0)
+    tree.flush("--now", D)
+    actions = sorted(status_of(m)[1][0]["Action"] for _, m in tree.reports())
+    expect(actions == ["failed", "relayed"] and tree.gone(D), actions)
+    expect(hop.received("ok@" + D) == 1, "sent again")
+    # What a crash leaves behind the mark.
+    tree.put(D, "ok2@" + D, notify="SUCCESS", state="R-")
+    tree.flush(D)
+    (to, report), = tree.reports()
+    block = status_of(report)[1][0]
+    expect(to == "alice@src.test" and block["Action"] == "relayed" and block["Status"] == "2.0.0" and
+           tree.gone(D) and hop.received("ok2@" + D) == 0, block)
+
+
+@case("RFC 9422: MAILMAX and RCPTMAX; what is left goes over further connections at once")
+def _():
+    other = Hop(offers=("PIPELINING", "LIMITS MAILMAX=2 RCPTMAX=3"))
+    tree.domain("few.test", "deliver = smtp:[127.0.0.1]:%d" % other.port)
+    to = ["r%d%s@few.test" % (i, "bad" if i in (4, 17) else "") for i in range(20)]
+    tree.put("few.test", *to)
+    tree.put("few.test", "one@few.test")
+    tree.flush("few.test")
+    expect(sorted(a for t, _ in other.messages for a in t) ==
+           sorted([a for a in to if "bad" not in a] + ["one@few.test"]), other.messages)
+    expect(all(len(t) <= 3 for t, _ in other.messages) and other.connections >= 4, other.connections)
+    expect(len(tree.reports()) == 1 and tree.gone("few.test"))
+    other.close()
+
+
 @case("UTF-8: message/global parts, and RFC 6533 addresses")
 def _():
     fresh()
