@@ -1,7 +1,8 @@
 /*
  * tls: TLS for the connections of others, one process each. Wires the parent, which has
  * the certificates and forks; the key holder, which has the private keys and signs; and a
- * relay for every connection, which reads what the network sends and holds neither.
+ * relay for every connection, which reads what the network sends and holds neither. Relays
+ * are forked ahead by an ancestor of theirs.
  */
 #include <errno.h>
 #include <openssl/ssl.h>
@@ -29,13 +30,14 @@
 #include "tls/make.h"
 #include "tls/out.h"
 #include "tls/serve.h"
+#include "tls/stock.h"
 #include "tls/ticket.h"
 
 #define USAGE \
 	"usage: tls [-c FILE] [-F], tls show|check [-c FILE], tls served NAME ECDSA|RSA, " \
 	"tls make CERT KEY NAME..."
-/* A key holder that dies at once is started anew this slowly. */
-#define HOLDER_MS 1000
+/* A process that dies at once is started anew this slowly. */
+#define AGAIN_MS 1000
 
 struct user {
 	uid_t uid;
@@ -47,6 +49,7 @@ static const char *file = SYSCONFDIR "/postern/postern.conf";
 static struct conf conf;
 static struct conf_tls files;
 static struct context *context;
+static bool must_renew; /* there is something that relays forked so far do not know */
 
 static void
 log_conf(void *unused, const char *message)
@@ -217,6 +220,20 @@ load(void)
 	confine_start(); /* again: another uid is dumpable anew */
 }
 
+/* Relays to come are forked from what is there now; those that wait, end. */
+static bool
+renew(void)
+{
+	const struct serve_setup setup = {
+		.context = context,
+		.handshake = (unsigned)conf.handshake,
+		.reuse = conf.session_reuse,
+	};
+
+	serve_prepare(&setup);
+	return stock_renew();
+}
+
 static void
 exchange(struct context *new_context)
 {
@@ -247,6 +264,7 @@ reload(void)
 	files = new_files;
 	if (!client_start(&conf))
 		log_error("the authorities' certificates of before stay", errno);
+	must_renew = !renew();
 	log_notice("reloaded");
 }
 
@@ -258,8 +276,8 @@ replace_holder(void)
 	struct context *new_context;
 
 	log_error("the key holder has ended; starting another", 0);
-	if (last != 0 && clock_ms() - last < HOLDER_MS)
-		(void)poll(NULL, 0, HOLDER_MS);
+	if (last != 0 && clock_ms() - last < AGAIN_MS)
+		(void)poll(NULL, 0, AGAIN_MS);
 	last = clock_ms();
 	new_context = context_load(&files, 0, 0);
 	if (new_context == NULL)
@@ -268,19 +286,60 @@ replace_holder(void)
 }
 
 static void
-prepare(void)
+give(int asker)
 {
-	if (!ticket_rotate(clock_ms()))
-		log_error("no randomness for ticket keys", 0);
-	if (context != NULL && !holder_lives(context->holder))
+	int channel = -1;
+
+	if (ticket_is_due(clock_ms())) {
+		if (!ticket_rotate(clock_ms()))
+			log_error("no randomness for ticket keys", 0);
+		must_renew = true;
+	}
+	if (context != NULL && !holder_lives(context->holder)) {
 		replace_holder();
-	client_prepare();
+		must_renew = true;
+	}
+	if (must_renew)
+		must_renew = !renew();
+	if (context != NULL && (channel = holder_channel(context->holder)) == -1)
+		log_error("ask the key holder", errno);
+	stock_give(asker, channel);
 }
 
-static int
-serve_asker(int asker)
+/* Relays that died do not matter here; their ancestor does. */
+static void
+replace_ancestor(void)
 {
-	return serve(asker, context, (unsigned)conf.handshake);
+	static int64_t last;
+
+	log_error("the ancestor of the relays has ended; starting another", 0);
+	if (last != 0 && clock_ms() - last < AGAIN_MS)
+		(void)poll(NULL, 0, AGAIN_MS);
+	last = clock_ms();
+	if (!renew())
+		die_temp("without relays TLS cannot be served", 0);
+}
+
+static void
+hear(void)
+{
+	int asker;
+
+	for (;;)
+		switch (stock_hear(&asker)) {
+		case STOCK_NOTHING:
+			return;
+		case STOCK_GONE:
+			replace_ancestor();
+			break;
+		case STOCK_BACK:
+			if (!client_is_ready()) {
+				client_prepare();
+				must_renew = true;
+			}
+			give(asker);
+			break;
+		}
 }
 
 /* Each handshake in progress is a channel of the key holder. */
@@ -298,7 +357,10 @@ raise_descriptors(void)
 int
 main(int argc, char **argv)
 {
-	struct helper h = { .serve = serve_asker, .reload = reload, .prepare = prepare };
+	static const struct helper_pool pool = {
+		.give = give, .busy = stock_busy, .watch = stock_watch, .hear = hear,
+	};
+	struct helper h = { .pool = &pool, .reload = reload };
 	int r;
 
 	heap_start();
@@ -316,6 +378,8 @@ main(int argc, char **argv)
 		die_temp("no randomness for ticket keys", 0);
 	load();
 	heap_seal();
+	if (!renew())
+		die_temp("start", 0);
 	h.children = (unsigned)conf.connections;
 	h.idle_ms = (int64_t)conf.idle * 1000;
 	r = helper_run(&h);

@@ -51,10 +51,12 @@ int sandbox_seccomp_session(void);
  * SANDBOX_CALLS. 0, or -1 with errno.
  */
 #define SANDBOX_CALLS 60
-/* In the list: setsockopt, but for TCP_QUICKACK only. */
+/* In the list: setsockopt for TCP_QUICKACK only, fcntl F_SETFL, prctl PR_SET_NAME. */
 #define SANDBOX_QUICKACK (-2)
+#define SANDBOX_SETFL (-3)
+#define SANDBOX_SETNAME (-4)
 /* In the list: socket, but for AF_UNIX only. */
-#define SANDBOX_UNIX (-3)
+#define SANDBOX_UNIX (-5)
 int sandbox_seccomp_only(const int *calls, unsigned n);
 
 /* What lets clone() through the nursery's filter, and room for that filter. */
@@ -69,6 +71,9 @@ struct sandbox_gate {
  * gate->secret. The secret is left nowhere but in *gate.
  */
 int sandbox_seccomp_nursery(struct sandbox_gate *gate);
+
+/* The same for the ancestor of processes that may do the n listed calls (E2BIG: no room). */
+int sandbox_seccomp_nursery_only(struct sandbox_gate *gate, const int *calls, unsigned n);
 
 /* Effective capability to change uid (capabilities(7)): uid 0 or ambient. */
 bool sandbox_is_privileged(void);

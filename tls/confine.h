@@ -7,8 +7,11 @@
 /* Before anything is forked: no core of this process or any of its children. */
 void confine_start(void);
 
-/* The relay, before the client's first octet; every descriptor from `first` on is closed. */
-bool confine_relay(int first);
+/*
+ * The ancestor of the relays, which inherit it (base/spawn.h); every descriptor from
+ * `first` on is closed. False with errno.
+ */
+bool confine_relays(int first);
 
 /* The key holder, once the keys are read; the same. */
 bool confine_holder(int first);
