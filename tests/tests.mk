@@ -93,7 +93,7 @@ fuzz: $(FUZZERS:%=build-fuzz/fuzz_%)
 	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
 
 bench: tests
-	tests/bench/run
+	tests/bench/run --plot $(BUILD)/clients.svg
 
 .PHONY: tests sanitized FORCE
 
