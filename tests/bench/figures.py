@@ -356,12 +356,8 @@ class Exec(Figure):
 
 
 def idle_memory(server, clients):
-    """(private KiB, processes) that so many clients have brought, each after its EHLO."""
-    # Before the first session: what a server keeps for later ones counts too.
-    if not hasattr(server, "before"):
-        server.before = server.group.private_kib()
-    before = server.before
-    if before is None:
+    """(private KiB, number) of the server's processes with so many clients after EHLO."""
+    if server.group.private_kib() is None:
         raise Missing("no control group can be made here")
     idle = subprocess.Popen([tool("load"), "-p", server.port, "-i", "-c", str(clients)],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -372,7 +368,7 @@ def idle_memory(server, clients):
     servers.time.sleep(1)
     if "ready=%d " % clients not in line:
         raise Missing("%s: %s" % (server.name, line.strip()))
-    return after[0] - before[0], after[1] - before[1]
+    return after
 
 
 class Memory(Figure):
@@ -384,15 +380,19 @@ class Memory(Figure):
     columns = (Column("kib", "private", "KiB"), Column("processes", "processes", ""))
 
     def once(self, server):
+        # Before the first session: what a server keeps for later ones counts too.
+        if not hasattr(server, "before"):
+            server.before = server.group.private_kib()
         kib, processes = idle_memory(server, 200)
-        return {"kib": kib / 200, "processes": processes / 200}
+        return {"kib": (kib - server.before[0]) / 200,
+                "processes": (processes - server.before[1]) / 200}
 
 
 class Clients(Deliver):
     name = "clients"
     title = "Messages a second and memory against clients"
     about = ("4 KiB, a new connection each, by so many clients at once; and the private "
-             "memory of all processes that came with so many clients, idle after EHLO.")
+             "memory of all processes while so many clients idle after EHLO.")
     servers = (Listening, Reusing, OpenSMTPD, Postfix)
     steps = (1, 3, 10, 30, 100)
     columns = (tuple(Column("rate%d" % n, "by %d" % n, "/s") for n in steps) +
@@ -400,7 +400,6 @@ class Clients(Deliver):
     messages = 400
 
     def once(self, server):
-        # Memory first: after load, a server may keep idle processes that serve again.
         values = {"mib%d" % n: idle_memory(server, n)[0] / 1024 for n in self.steps}
         for n in self.steps:
             server.empty()

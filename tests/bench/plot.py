@@ -12,7 +12,7 @@ set key top left
 set multiplot layout 1,2
 set title "delivered messages a second"
 plot %s
-set title "private memory of idle clients, MiB"
+set title "private memory with idle clients, MiB"
 plot %s
 """
 
