@@ -178,3 +178,14 @@ spawn_session(void (*run)(void))
 	}
 	return (pid_t)r;
 }
+
+/* One page below this frame stays: this call's own, and the next ones'. */
+void
+spawn_trim_stack(void)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0) & ~(PAGE - 1);
+	uintptr_t low = (uintptr_t)stack + PAGE;
+
+	if (here > low + PAGE && here < (uintptr_t)stack + STACK_SIZE)
+		(void)madvise((void *)low, here - PAGE - low, MADV_DONTNEED); /* pages of ours */
+}

@@ -25,4 +25,7 @@ int spawn_lock_only(const int *calls, unsigned n);
  */
 pid_t spawn_session(void (*run)(void));
 
+/* In such a process: gives back what calls that have returned took of its stack. */
+void spawn_trim_stack(void);
+
 #endif
