@@ -40,6 +40,11 @@ $(BUILD)/test/tlsload: tests/bench/tlsload.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pthread -o $@ $< -lssl -lcrypto
 
+# The library alone, with the settings of tls.
+$(BUILD)/test/tlslib: tests/bench/tlslib.c $(BUILD)/modules.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/modules.a $(TLS_LIBS)
+
 # The floors are static programs, as smtpd is one.
 $(BUILD)/test/greet $(BUILD)/test/floor: ALL_LDFLAGS += $(STATIC)
 
