@@ -14,28 +14,18 @@
 #include "base/sandbox.h"
 #include "relay/runner_run.h"
 
-/* Some architectures have only the newer calls. */
-#ifdef SYS_poll
-#define POLL SYS_poll, SYS_ppoll
-#else
-#define POLL SYS_ppoll
-#endif
+/* Some architectures have only the newer call. */
 #ifdef SYS_renameat
 #define RENAME SYS_renameat, SYS_renameat2
 #else
 #define RENAME SYS_renameat2
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define ASAN_CALLS SYS_sigaltstack, SYS_mprotect, SYS_gettid, SYS_sched_yield
-#else
-#define ASAN_CALLS SYS_gettid
 #endif
 
 static const int calls[] = {
 	/* memory, time, randomness, the log */
 	SYS_write, SYS_writev, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise,
 	SYS_getrandom, SYS_getpid, SYS_clock_gettime, SYS_futex, SYS_restart_syscall,
-	SYS_rt_sigreturn, SYS_exit_group, SYS_sysinfo /* of qsort(3) */, ASAN_CALLS,
+	SYS_rt_sigreturn, SYS_exit_group, SYS_sysinfo /* of qsort(3) */, SYS_gettid, SANDBOX_SANITIZER
 	/* queues, and domains/ */
 	SYS_openat, SYS_read, SYS_readv, SYS_pread64, SYS_pwrite64, SYS_lseek, SYS_fstat,
 	SYS_newfstatat, SYS_getdents64, SYS_flock, SYS_fsync, SYS_fdatasync, SYS_ftruncate,
@@ -43,7 +33,7 @@ static const int calls[] = {
 	/* reports */
 	SYS_memfd_create, SYS_dup,
 	/* dispatcher, senders, router, tls, LMTP on this host */
-	POLL, SYS_sendmsg, SYS_recvmsg, SYS_sendto, SYS_socketpair, SANDBOX_UNIX, SYS_connect,
+	SANDBOX_POLL, SYS_sendmsg, SYS_recvmsg, SYS_sendto, SYS_socketpair, SANDBOX_UNIX, SYS_connect,
 	SYS_setsockopt, SYS_getsockopt,
 };
 

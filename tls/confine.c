@@ -17,29 +17,17 @@
 #define COMMON \
 	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, \
 	SYS_madvise, SYS_getrandom, SYS_getpid, SYS_clock_gettime, SYS_sendto, \
-	SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_futex, ASAN_CALLS
-#ifdef __SANITIZE_ADDRESS__
-#define ASAN_CALLS SYS_sigaltstack, SYS_mprotect, SYS_gettid, SYS_sched_yield
-#else
-#define ASAN_CALLS SYS_gettimeofday
-#endif
-
-#ifdef SYS_poll
-#define POLL SYS_poll, SYS_ppoll
-#define EPOLL_WAIT SYS_epoll_wait, SYS_epoll_pwait
-#else
-#define POLL SYS_ppoll
-#define EPOLL_WAIT SYS_epoll_pwait
-#endif
+	SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_futex, \
+	SANDBOX_SANITIZER SYS_gettimeofday
 
 /* Its jobs come and its facts go as packets; a connection is made non-blocking. */
 static const int relay_calls[] = {
-	COMMON, POLL, SYS_recvmsg, SYS_recvfrom, SYS_sendmsg, SYS_shutdown, SANDBOX_SETFL,
+	COMMON, SANDBOX_POLL, SYS_recvmsg, SYS_recvfrom, SYS_sendmsg, SYS_shutdown, SANDBOX_SETFL,
 	SANDBOX_SETNAME,
 };
 
 /* recvmsg: channels come over the control socket. */
-static const int holder_calls[] = { COMMON, EPOLL_WAIT, SYS_epoll_ctl, SYS_recvmsg };
+static const int holder_calls[] = { COMMON, SANDBOX_EPOLL_WAIT, SYS_epoll_ctl, SYS_recvmsg };
 
 void
 confine_start(void)
