@@ -33,21 +33,6 @@ static struct conf conf;
 static const char *file = SYSCONFDIR "/postern/postern.conf";
 static struct user session; /* who senders and the router become */
 
-static noreturn void
-die_misused(const char *what)
-{
-	log_error(what, 0);
-	log_error(USAGE, 0);
-	_exit(2);
-}
-
-static void
-log_conf(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
 /* -- the command line ------------------------------------------------------------------------- */
 
 /* Names as the queue has them. */
@@ -57,12 +42,12 @@ read_domains(struct dispatch_setup *d, int n, char **names)
 	static char *list[MAX_DOMAINS + 1];
 
 	if (n > MAX_DOMAINS)
-		die_misused("too many domains");
+		die_misused("too many domains", USAGE);
 	for (int i = 0; i < n; i++) {
 		char name[LIMIT_NAME + 1];
 
 		if (!name_queue(name, names[i]))
-			die_misused("expected a domain such as example.org");
+			die_misused("expected a domain such as example.org", USAGE);
 		list[i] = strdup(name);
 		if (list[i] == NULL)
 			die_temp("memory", errno);
@@ -100,11 +85,11 @@ read_options(struct dispatch_setup *d, int argc, char **argv)
 			d->now = true;
 			break;
 		default:
-			die_misused("unknown option");
+			die_misused("unknown option", USAGE);
 		}
 	}
 	if (optind < argc && (d->scan != DISPATCH_NONE || d->feed != -1))
-		die_misused("too many arguments");
+		die_misused("too many arguments", USAGE);
 	read_domains(d, argc - optind, argv + optind);
 }
 
@@ -125,13 +110,13 @@ find_doors(struct dispatch_setup *d)
 	    (pid_t)n != getpid())
 		return;
 	if (!parse_u64(fds, DISPATCH_DOORS, &n))
-		die_misused("LISTEN_FDS: expected one to four datagram sockets");
+		die_misused("LISTEN_FDS: expected one to four datagram sockets", USAGE);
 	for (int fd = FIRST_FD; fd < FIRST_FD + (int)n; fd++) {
 		int type;
 		socklen_t len = sizeof type;
 
 		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1 || type != SOCK_DGRAM)
-			die_misused("LISTEN_FDS: expected datagram sockets");
+			die_misused("LISTEN_FDS: expected datagram sockets", USAGE);
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 		doors[d->n_doors++] = fd;
 	}
@@ -206,7 +191,7 @@ find_tls_user(struct user *u)
 	int state;
 
 	if (conf.tls) {
-		wrong = users_tls(&conf, log_conf, u);
+		wrong = users_tls(&conf, log_message, u);
 	} else {
 		/* No key: a client needs none. */
 		state = open(conf.state, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -263,8 +248,8 @@ main(int argc, char **argv)
 	find_doors(&d);
 	if (d.scan == DISPATCH_NONE && d.n_doors == 0 && d.feed == -1 &&
 	    (d.domains == NULL || d.domains[0] == NULL))
-		die_misused("which domain? --due and --all take all");
-	if (conf_load(&conf, file, log_conf, NULL) != 0)
+		die_misused("which domain? --due and --all take all", USAGE);
+	if (conf_load(&conf, file, log_message, NULL) != 0)
 		die_temp("the configuration has errors: postern check lists them", 0);
 	set_limits();
 	open_directories(&d);

@@ -52,21 +52,6 @@ static struct context *context;
 static bool must_renew; /* there is something that relays forked so far do not know */
 
 static void
-log_conf(void *unused, const char *message)
-{
-	(void)unused;
-	log_error(message, 0);
-}
-
-static noreturn void
-die_misused(const char *what)
-{
-	log_error(what, 0);
-	log_error(USAGE, 0);
-	_exit(2);
-}
-
-static void
 read_options(struct helper *h, int argc, char **argv)
 {
 	int c;
@@ -78,10 +63,10 @@ read_options(struct helper *h, int argc, char **argv)
 		else if (c == 'F')
 			h->feed = true;
 		else
-			die_misused("unknown option");
+			die_misused("unknown option", USAGE);
 	}
 	if (optind < argc)
-		die_misused("too many arguments");
+		die_misused("too many arguments", USAGE);
 }
 
 /* -- for the command postern, which starts the program with one of these words ---------- */
@@ -92,7 +77,7 @@ read_conf(int argc, char **argv)
 	struct helper unused = { .feed = false };
 
 	read_options(&unused, argc, argv);
-	if (conf_load_tls(&conf, &files, file, log_conf, NULL) != 0)
+	if (conf_load_tls(&conf, &files, file, log_message, NULL) != 0)
 		_exit(1);
 }
 
@@ -117,7 +102,7 @@ static int
 run_served(int argc, char **argv)
 {
 	if (argc != 3)
-		die_misused("served: expected NAME and ECDSA or RSA");
+		die_misused("served: expected NAME and ECDSA or RSA", USAGE);
 	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal */
 	examine_served(0, argv[1], argv[2]);
 	return out_flush() ? 0 : 111;
@@ -129,7 +114,7 @@ run_make(int argc, char **argv)
 	const char *why = NULL;
 
 	if (argc < 4)
-		die_misused("make: expected CERT, KEY and the names");
+		die_misused("make: expected CERT, KEY and the names", USAGE);
 	if (make_certificate(argv[1], argv[2], argv + 3, argc - 3, &why) == 0)
 		return 0;
 	log_error(why, errno);
@@ -206,7 +191,7 @@ load(void)
 	struct user u = { 0, 0, false };
 	bool privileged = sandbox_is_privileged();
 
-	if (conf_load_tls(&conf, &files, file, log_conf, NULL) != 0)
+	if (conf_load_tls(&conf, &files, file, log_message, NULL) != 0)
 		die_temp("the configuration has errors", 0);
 	if (privileged)
 		find_user(&u);
@@ -251,7 +236,7 @@ reload(void)
 	static struct conf new_conf;
 	static struct conf_tls new_files;
 	struct context *new_context = NULL;
-	bool good = conf_load_tls(&new_conf, &new_files, file, log_conf, NULL) == 0;
+	bool good = conf_load_tls(&new_conf, &new_files, file, log_message, NULL) == 0;
 
 	if (good && new_files.n > 0)
 		good = (new_context = context_load(&new_files, 0, 0)) != NULL;
@@ -384,6 +369,6 @@ main(int argc, char **argv)
 	h.idle_ms = (int64_t)conf.idle * 1000;
 	r = helper_run(&h);
 	if (r == -1)
-		die_misused("expected listening sockets (LISTEN_FDS) or a feed (-F)");
+		die_misused("expected listening sockets (LISTEN_FDS) or a feed (-F)", USAGE);
 	return r;
 }

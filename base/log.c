@@ -269,6 +269,21 @@ log_error(const char *what, int err)
 }
 
 void
+log_message(void *unused, const char *message)
+{
+	(void)unused;
+	log_error(message, 0);
+}
+
+void
+die_misused(const char *what, const char *usage)
+{
+	log_error(what, 0);
+	log_error(usage, 0);
+	_exit(2);
+}
+
+void
 die_temp(const char *what, int err)
 {
 	log_error(what, err);

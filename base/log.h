@@ -63,6 +63,12 @@ void log_notice(const char *what);
 /* event=error what="..." error="strerror(errno)" when err is not 0. */
 void log_error(const char *what, int err);
 
+/* The same in the form of a callback, such as conf_load() wants. */
+void log_message(void *unused, const char *message);
+
+/* What is wrong with the command line, and how it should be; then the end: exit 2. */
+noreturn void die_misused(const char *what, const char *usage);
+
 /* One line, then the end: exit 111, try again. */
 noreturn void die_temp(const char *what, int err);
 

@@ -1,14 +1,13 @@
 /* See dispatch_own.h: what is forked, and who it becomes. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fds.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "base/sandbox.h"
 #include "relay/dispatch_own.h"
 #include "relay/runner.h"
@@ -91,20 +90,6 @@ dispatch_start_sender(const struct dispatch *d, int end)
 	(void)close(end);
 }
 
-/* The program beside ours; a name has a mark behind it when ours was replaced. */
-static bool
-find_spool(char out[LIMIT_FILE])
-{
-	ssize_t len = readlink("/proc/self/exe", out, LIMIT_FILE - 1);
-	char *slash;
-
-	if (len == -1)
-		return false;
-	out[len] = '\0';
-	slash = strrchr(out, '/');
-	return slash != NULL && text_copy(slash + 1, LIMIT_FILE - (size_t)(slash + 1 - out), "spool");
-}
-
 static noreturn void
 be_spool(const struct dispatch *d, bool tls, int message, int envelope)
 {
@@ -113,7 +98,7 @@ be_spool(const struct dispatch *d, bool tls, int message, int envelope)
 	char *argv[] = { name, option, file, tls ? requires : NULL, NULL };
 
 	set_child_signals(d);
-	if (!text_copy(file, sizeof file, d->setup->conf->file) || !find_spool(program) ||
+	if (!text_copy(file, sizeof file, d->setup->conf->file) || !program_beside(program, name) ||
 	    (d->setup->owner != 0 && sandbox_become(d->setup->owner, d->setup->owner_gid) == -1) ||
 	    dup2(message, 0) == -1 || dup2(envelope, 1) == -1) {
 		log_error("start spool", errno);

@@ -11,17 +11,10 @@
 
 #define DNS_NAME "dns"
 
-static void
-log_conf(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
 bool
 run_configure(struct run *r)
 {
-	return way_find(&r->way, r->setup->conf, r->setup->domains, r->queue.domain, log_conf);
+	return way_find(&r->way, r->setup->conf, r->setup->domains, r->queue.domain, log_message);
 }
 
 static bool
