@@ -55,7 +55,7 @@ install_packages() {
 	[ -n "$missing" ] || return 0
 	command="apt-get install -y --no-install-recommends$missing"
 	as_root true || die "packages are missing. As root, run:
-  $command"
+  apt-get update && $command"
 	say "Installing:$missing"
 	quiet=
 	if [ ! -e $POLICY ]; then
