@@ -41,7 +41,8 @@ typedef void client_report(void *arg, unsigned i, const struct client_verdict *v
 
 /*
  * Sends m. Afterwards each recipient has been reported, but where io's trouble is
- * CLIENT_ABANDONED, or where c->has_rest: then those who wait are for another connection; and c->unusable tells whether the connection is good for another.
+ * CLIENT_ABANDONED, or where c->has_rest: then those who wait are for another connection.
+ * c->unusable tells whether this one is good for another message.
  */
 void client_send(struct client *c, struct client_message *m, client_report *report,
                  void *arg);

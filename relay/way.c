@@ -1,4 +1,4 @@
-/* See way.h. Asked by the dispatcher, which shares a hop out, and by the runner, which goes there. */
+/* See way.h. Asked by the dispatcher, which shares a hop out, and by the runner. */
 #include "relay/way.h"
 
 #include <errno.h>
@@ -51,7 +51,8 @@ add_octets(uint64_t h, const void *octets, size_t len)
 uint64_t
 way_number(const struct way *w)
 {
-	const unsigned terms[] = { (unsigned)w->next.kind, w->next.port, (unsigned)w->tls, w->is_relay };
+	const unsigned terms[] = { (unsigned)w->next.kind, w->next.port, (unsigned)w->tls,
+	                           w->is_relay };
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 
 	if (!way_is_fixed(w))

@@ -106,7 +106,8 @@ main(void)
 
 		MUST(pid != -1);
 		if (pid == 0) {
-			if (sandbox_no_new_privs() == -1 || sandbox_seccomp_only(calls, LENGTH(calls)) == -1)
+			if (sandbox_no_new_privs() == -1 ||
+			    sandbox_seccomp_only(calls, LENGTH(calls)) == -1)
 				_exit(2);
 			rows[i].act();
 			_exit(0);
