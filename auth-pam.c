@@ -25,14 +25,6 @@ struct options {
 	const char *domain; /* logins may end in "@" and this; NULL = none may */
 };
 
-static noreturn void
-die_misused(const char *what)
-{
-	log_error(what, 0);
-	log_error(USAGE, 0);
-	_exit(INTERFACE_MISUSED);
-}
-
 static void
 read_options(struct options *o, int argc, char **argv)
 {
@@ -45,13 +37,13 @@ read_options(struct options *o, int argc, char **argv)
 		else if (c == 'd')
 			o->domain = optarg;
 		else
-			die_misused("unknown option");
+			die_misused("unknown option", USAGE);
 	}
 	if (optind == argc)
-		die_misused("expected a program to run, such as /bin/true");
+		die_misused("expected a program to run, such as /bin/true", USAGE);
 	/* It becomes a file name in PAM. */
 	if (o->service[0] == '\0' || strchr(o->service, '/') != NULL || o->service[0] == '.')
-		die_misused("-s: expected the name of a PAM service");
+		die_misused("-s: expected the name of a PAM service", USAGE);
 }
 
 /* Modules ask for what we have: the password, without echo. Their texts are not shown. */
@@ -208,7 +200,7 @@ main(int argc, char **argv)
 
 	log_open("auth-pam");
 	if (fcntl(INTERFACE_FD, F_GETFD) == -1)
-		die_misused("descriptor 3 is not open");
+		die_misused("descriptor 3 is not open", USAGE);
 	read_options(&o, argc, argv);
 	/* The hard limit is left to the program that is run. */
 	if (sandbox_no_trace() == -1 || getrlimit(RLIMIT_CORE, &core) == -1)

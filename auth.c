@@ -21,14 +21,6 @@
 static struct auth auth = { .dir = -1, .foreign = -1 };
 static const char *file = SYSCONFDIR "/postern/postern.conf";
 
-static noreturn void
-die_misused(const char *what)
-{
-	log_error(what, 0);
-	log_error(USAGE, 0);
-	_exit(2);
-}
-
 /* Runs on with the old one where the new one has errors, which are in the log. */
 static void
 reload(void)
@@ -62,7 +54,7 @@ be_helper(bool feed)
 		return 111;
 	r = helper_run(&h);
 	if (r == -1)
-		die_misused("no socket was handed over");
+		die_misused("no socket was handed over", USAGE);
 	return r;
 }
 
@@ -80,10 +72,10 @@ main(int argc, char **argv)
 		else if (c == 'F')
 			feed = true;
 		else
-			die_misused("unknown option");
+			die_misused("unknown option", USAGE);
 	}
 	if (!feed && optind < argc && fcntl(INPUT_FD, F_GETFD) == -1)
-		die_misused("descriptor 3 is not open");
+		die_misused("descriptor 3 is not open", USAGE);
 	if (!open_conf(&auth, file))
 		return 111;
 	if (optind < argc && !feed) {
@@ -91,6 +83,6 @@ main(int argc, char **argv)
 		return checkpassword_run(&auth, argv + optind);
 	}
 	if (optind < argc || (!feed && getenv("LISTEN_FDS") == NULL))
-		die_misused("-F, sockets from a service manager, or a program to run");
+		die_misused("-F, sockets from a service manager, or a program to run", USAGE);
 	return be_helper(feed);
 }

@@ -17,7 +17,7 @@ TRY_PACKAGES='ucspi-tcp'
 # What the suites run: linters, entrances, clients, readers, containers. A suite whose
 # program is missing says `skip`.
 CHECK_PACKAGES='python3 git procps util-linux iproute2 libseccomp-dev
-	clang clang-tidy cppcheck shellcheck mandoc valgrind
+	clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc valgrind
 	ucspi-tcp daemontools xinetd haproxy systemd systemd-container mmdebstrap
 	swaks curl msmtp s-nail bsd-mailx mutt git-email libmailtools-perl cron dovecot-imapd dovecot-lmtpd strace bash-completion
 	nsd unbound ldnsutils dns-root-data fail2ban openssl libnet-ssleay-perl libauthen-sasl-perl libdigest-hmac-perl'
@@ -55,7 +55,7 @@ install_packages() {
 	[ -n "$missing" ] || return 0
 	command="apt-get install -y --no-install-recommends$missing"
 	as_root true || die "packages are missing. As root, run:
-  $command"
+  apt-get update && $command"
 	say "Installing:$missing"
 	quiet=
 	if [ ! -e $POLICY ]; then

@@ -35,28 +35,13 @@ static char **words;      /* TYPE NAME of each question */
 static unsigned pending;
 static struct event_base *loop;
 
-static noreturn void
-die_misused(const char *what)
-{
-	log_error(what, 0);
-	log_error(USAGE, 0);
-	_exit(2);
-}
-
-static void
-log_conf(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
 static int
 type_of(const char *name)
 {
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
 		if (strcasecmp(types[i].name, name) == 0)
 			return types[i].type;
-	die_misused("expected A, AAAA, MX, TXT, TLSA or PTR");
+	die_misused("expected A, AAAA, MX, TXT, TLSA or PTR", USAGE);
 }
 
 /* What others wrote: nothing in it can be a line or a field of ours. */
@@ -171,15 +156,15 @@ main(int argc, char **argv)
 	opterr = 0;
 	while ((c = getopt(argc, argv, "+c:")) != -1) {
 		if (c != 'c')
-			die_misused("unknown option");
+			die_misused("unknown option", USAGE);
 		file = optarg;
 	}
 	words = argv + optind;
 	if (optind == argc || (argc - optind) % 2 != 0)
-		die_misused("expected pairs of TYPE and NAME");
+		die_misused("expected pairs of TYPE and NAME", USAGE);
 	for (int i = 0; i < argc - optind; i += 2)
 		(void)type_of(words[i]); /* ends here where one is unknown */
-	if (conf_load(&conf, file, log_conf, NULL) != 0)
+	if (conf_load(&conf, file, log_message, NULL) != 0)
 		return 111;
 	loop = event_base_new();
 	if (loop == NULL)

@@ -36,21 +36,6 @@ static struct conf_provider provider; /* --fetch */
 static bool etrn;
 static struct user session; /* who senders and the router become */
 
-static noreturn void
-die_misused(const char *what)
-{
-	log_error(what, 0);
-	log_error(USAGE, 0);
-	_exit(2);
-}
-
-static void
-log_conf(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
 /* -- the command line ------------------------------------------------------------------------- */
 
 /* Names as the queue has them. */
@@ -60,12 +45,12 @@ read_domains(struct dispatch_setup *d, int n, char **names)
 	static char *list[MAX_DOMAINS + 1];
 
 	if (n > MAX_DOMAINS)
-		die_misused("too many domains");
+		die_misused("too many domains", USAGE);
 	for (int i = 0; i < n; i++) {
 		char name[LIMIT_NAME + 1];
 
 		if (!name_queue(name, names[i]))
-			die_misused("expected a domain such as example.org");
+			die_misused("expected a domain such as example.org", USAGE);
 		list[i] = strdup(name);
 		if (list[i] == NULL)
 			die_temp("memory", errno);
@@ -106,20 +91,20 @@ read_options(struct dispatch_setup *d, int argc, char **argv)
 			break;
 		case 'f':
 			if (optarg[0] == '\0' || !text_copy(provider.name, sizeof provider.name, optarg))
-				die_misused("--fetch: expected the name of a provider");
+				die_misused("--fetch: expected the name of a provider", USAGE);
 			break;
 		case 'e':
 			etrn = true;
 			break;
 		default:
-			die_misused("unknown option");
+			die_misused("unknown option", USAGE);
 		}
 	}
 	if (provider.name[0] == '\0' ? etrn : optind < argc || d->scan != DISPATCH_NONE || d->now ||
 	                                      d->feed != -1)
-		die_misused("--etrn is for --fetch, and --fetch for itself");
+		die_misused("--etrn is for --fetch, and --fetch for itself", USAGE);
 	if (optind < argc && (d->scan != DISPATCH_NONE || d->feed != -1))
-		die_misused("too many arguments");
+		die_misused("too many arguments", USAGE);
 	read_domains(d, argc - optind, argv + optind);
 }
 
@@ -140,13 +125,13 @@ find_doors(struct dispatch_setup *d)
 	    (pid_t)n != getpid())
 		return;
 	if (!parse_u64(fds, DISPATCH_DOORS, &n))
-		die_misused("LISTEN_FDS: expected one to four datagram sockets");
+		die_misused("LISTEN_FDS: expected one to four datagram sockets", USAGE);
 	for (int fd = FIRST_FD; fd < FIRST_FD + (int)n; fd++) {
 		int type;
 		socklen_t len = sizeof type;
 
 		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1 || type != SOCK_DGRAM)
-			die_misused("LISTEN_FDS: expected datagram sockets");
+			die_misused("LISTEN_FDS: expected datagram sockets", USAGE);
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 		doors[d->n_doors++] = fd;
 	}
@@ -221,7 +206,7 @@ find_tls_user(struct user *u)
 	int state;
 
 	if (conf.tls) {
-		wrong = users_tls(&conf, log_conf, u);
+		wrong = users_tls(&conf, log_message, u);
 	} else {
 		/* No key: a client needs none. */
 		state = open(conf.state, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -270,10 +255,10 @@ fetch(struct dispatch_setup *d)
 {
 	struct fetch_setup f = { .conf = &conf, .provider = &provider, .etrn = etrn };
 
-	if (conf_load_provider(&conf, &provider, file, log_conf, NULL) != 0)
+	if (conf_load_provider(&conf, &provider, file, log_message, NULL) != 0)
 		die_temp("the configuration has errors: postern check lists them", 0);
 	if (!provider.found)
-		die_misused("--fetch: there is no such section [provider NAME]");
+		die_misused("--fetch: there is no such section [provider NAME]", USAGE);
 	set_limits();
 	d->state = open_directory(AT_FDCWD, conf.state, "open STATE");
 	find_users(d);
@@ -293,6 +278,7 @@ main(int argc, char **argv)
 	                                   .start_router = start_router };
 
 	log_open("flush");
+	log_open_fields();
 	(void)umask(077);
 	(void)signal(SIGCHLD, SIG_DFL); /* whoever started us may have ignored it */
 	read_options(&d, argc, argv);
@@ -301,8 +287,8 @@ main(int argc, char **argv)
 	find_doors(&d);
 	if (d.scan == DISPATCH_NONE && d.n_doors == 0 && d.feed == -1 &&
 	    (d.domains == NULL || d.domains[0] == NULL))
-		die_misused("which domain? --due and --all take all");
-	if (conf_load(&conf, file, log_conf, NULL) != 0)
+		die_misused("which domain? --due and --all take all", USAGE);
+	if (conf_load(&conf, file, log_message, NULL) != 0)
 		die_temp("the configuration has errors: postern check lists them", 0);
 	set_limits();
 	open_directories(&d);

@@ -33,7 +33,7 @@ static struct post_message message;
 static const char *from;
 
 static noreturn void
-die_misused(const char *what, const char *more)
+die_usage(const char *what, const char *more)
 {
 	(void)fprintf(stderr, "send: %s%s\n" USAGE, what, more);
 	_exit(2);
@@ -83,7 +83,7 @@ read_server(char *s)
 			*end = '\0';
 			s++;
 		} else {
-			die_misused("--to: expected HOST, HOST:PORT or [ADDRESS]:PORT: ", s);
+			die_usage("--to: expected HOST, HOST:PORT or [ADDRESS]:PORT: ", s);
 		}
 	} else if (colon != NULL && strchr(s, ':') != colon) {
 		colon = NULL; /* an IPv6 address without brackets */
@@ -91,11 +91,11 @@ read_server(char *s)
 	if (colon != NULL) {
 		*colon++ = '\0';
 		if (!parse_u64(colon, 65535, &port) || port == 0)
-			die_misused("--to: expected a port of 1 to 65535, not ", colon);
+			die_usage("--to: expected a port of 1 to 65535, not ", colon);
 		post.port = colon;
 	}
 	if (s[0] == '\0')
-		die_misused("--to: expected HOST or HOST:PORT", "");
+		die_usage("--to: expected HOST or HOST:PORT", "");
 	post.host = s;
 }
 
@@ -160,17 +160,17 @@ read_options(int argc, char **argv)
 			break;
 		case 'w':
 			if (!parse_seconds(optarg, 3600, &post.seconds) || post.seconds == 0)
-				die_misused("--timeout: expected 1 to 3600 seconds, not ", optarg);
+				die_usage("--timeout: expected 1 to 3600 seconds, not ", optarg);
 			break;
 		case 'n':
 			if (!parse_u64(optarg, 1000000, &post.tries) || post.tries == 0)
-				die_misused("--tries: expected 1 to 1000000, not ", optarg);
+				die_usage("--tries: expected 1 to 1000000, not ", optarg);
 			break;
 		case 'h':
 			(void)fputs(USAGE, stdout);
 			_exit(0);
 		default:
-			die_misused("unknown option, or one without its value: ", argv[optind - 1]);
+			die_usage("unknown option, or one without its value: ", argv[optind - 1]);
 		}
 	}
 	/* A password goes through TLS only; and port 465 begins with it (RFC 8314). */
@@ -221,10 +221,10 @@ read_from(void)
 	if (from == NULL && post.login[0] != '\0')
 		from = post.login;
 	if (from == NULL)
-		die_misused("say whom it is from: -f you@example.org", "");
+		die_usage("say whom it is from: -f you@example.org", "");
 	if (strcmp(from, "<>") != 0 && strcmp(from, "") != 0 &&
 	    !parse_address(from, &message.from))
-		die_misused("-f: no address: ", from);
+		die_usage("-f: no address: ", from);
 }
 
 static enum post_end

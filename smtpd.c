@@ -66,13 +66,6 @@ die_starting(const char *what, int err)
 	die_temp(what, err);
 }
 
-static void
-log_conf(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
 /* The client's address: of the socket, or as the program before us says. */
 static void
 find_client(struct ip *client)
@@ -560,7 +553,7 @@ main(int argc, char **argv)
 	options_read(&o, argc, argv);
 	listening = o.listeners.n > 0;
 	set_signals();
-	if (conf_load(&conf, o.file, log_conf, NULL) != 0)
+	if (conf_load(&conf, o.file, log_message, NULL) != 0)
 		die_starting("the configuration has errors: postern check lists them", 0);
 	if (o.service == SERVICE_FETCHED)
 		trust_nobody();

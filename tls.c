@@ -1,7 +1,8 @@
 /*
  * tls: TLS for the connections of others, one process each. Wires the parent, which has
  * the certificates and forks; the key holder, which has the private keys and signs; and a
- * relay for every connection, which reads what the network sends and holds neither.
+ * relay for every connection, which reads what the network sends and holds neither. Relays
+ * are forked ahead by an ancestor of theirs.
  */
 #include <errno.h>
 #include <openssl/ssl.h>
@@ -25,9 +26,11 @@
 #include "tls/examine.h"
 #include "tls/heap.h"
 #include "tls/holder.h"
+#include "tls/huge.h"
 #include "tls/make.h"
 #include "tls/out.h"
 #include "tls/serve.h"
+#include "tls/stock.h"
 #include "tls/ticket.h"
 
 #define USAGE \
@@ -35,8 +38,8 @@
 	"tls make CERT KEY NAME..., tls connect [CAFILE]"
 /* For a handshake asked for by a user. */
 #define CONNECT_SECONDS 60
-/* A key holder that dies at once is started anew this slowly. */
-#define HOLDER_MS 1000
+/* A process that dies at once is started anew this slowly. */
+#define AGAIN_MS 1000
 
 struct user {
 	uid_t uid;
@@ -48,21 +51,7 @@ static const char *file = SYSCONFDIR "/postern/postern.conf";
 static struct conf conf;
 static struct conf_tls files;
 static struct context *context;
-
-static void
-log_conf(void *unused, const char *message)
-{
-	(void)unused;
-	log_error(message, 0);
-}
-
-static noreturn void
-die_misused(const char *what)
-{
-	log_error(what, 0);
-	log_error(USAGE, 0);
-	_exit(2);
-}
+static bool must_renew; /* there is something that relays forked so far do not know */
 
 static void
 read_options(struct helper *h, int argc, char **argv)
@@ -76,10 +65,10 @@ read_options(struct helper *h, int argc, char **argv)
 		else if (c == 'F')
 			h->feed = true;
 		else
-			die_misused("unknown option");
+			die_misused("unknown option", USAGE);
 	}
 	if (optind < argc)
-		die_misused("too many arguments");
+		die_misused("too many arguments", USAGE);
 }
 
 /* -- for the command postern, which starts the program with one of these words ---------- */
@@ -90,7 +79,7 @@ read_conf(int argc, char **argv)
 	struct helper unused = { .feed = false };
 
 	read_options(&unused, argc, argv);
-	if (conf_load_tls(&conf, &files, file, log_conf, NULL) != 0)
+	if (conf_load_tls(&conf, &files, file, log_message, NULL) != 0)
 		_exit(1);
 }
 
@@ -115,7 +104,7 @@ static int
 run_served(int argc, char **argv)
 {
 	if (argc != 3)
-		die_misused("served: expected NAME and ECDSA or RSA");
+		die_misused("served: expected NAME and ECDSA or RSA", USAGE);
 	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal */
 	examine_served(0, argv[1], argv[2]);
 	return out_flush() ? 0 : 111;
@@ -126,13 +115,13 @@ static int
 run_connect(int argc, char **argv)
 {
 	if (argc > 2 || (argc == 2 && !text_copy(conf.tls_ca, sizeof conf.tls_ca, argv[1])))
-		die_misused("connect: expected a file of certificates, or nothing");
+		die_misused("connect: expected a file of certificates, or nothing", USAGE);
 	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal */
 	tzset();
 	if (!client_start(&conf))
 		die_temp("start", errno);
-	heap_seal();
-	return serve(HELPER_FEED_FD, NULL, CONNECT_SECONDS);
+	client_prepare();
+	return serve_asker(HELPER_FEED_FD, CONNECT_SECONDS);
 }
 
 static int
@@ -141,7 +130,7 @@ run_make(int argc, char **argv)
 	const char *why = NULL;
 
 	if (argc < 4)
-		die_misused("make: expected CERT, KEY and the names");
+		die_misused("make: expected CERT, KEY and the names", USAGE);
 	if (make_certificate(argv[1], argv[2], argv + 3, argc - 3, &why) == 0)
 		return 0;
 	log_error(why, errno);
@@ -219,7 +208,7 @@ load(void)
 	struct user u = { 0, 0, false };
 	bool privileged = sandbox_is_privileged();
 
-	if (conf_load_tls(&conf, &files, file, log_conf, NULL) != 0)
+	if (conf_load_tls(&conf, &files, file, log_message, NULL) != 0)
 		die_temp("the configuration has errors", 0);
 	if (privileged)
 		find_user(&u);
@@ -231,6 +220,20 @@ load(void)
 	                              sandbox_become(u.uid, u.gid)) == -1)
 		die_temp("become the user of tls", errno);
 	confine_start(); /* again: another uid is dumpable anew */
+}
+
+/* Relays to come are forked from what is there now; those that wait, end. */
+static bool
+renew(void)
+{
+	const struct serve_setup setup = {
+		.context = context,
+		.handshake = (unsigned)conf.handshake,
+		.reuse = conf.session_reuse,
+	};
+
+	serve_prepare(&setup);
+	return stock_renew();
 }
 
 static void
@@ -250,7 +253,7 @@ reload(void)
 	static struct conf new_conf;
 	static struct conf_tls new_files;
 	struct context *new_context = NULL;
-	bool good = conf_load_tls(&new_conf, &new_files, file, log_conf, NULL) == 0;
+	bool good = conf_load_tls(&new_conf, &new_files, file, log_message, NULL) == 0;
 
 	if (good && new_files.n > 0)
 		good = (new_context = context_load(&new_files, 0, 0)) != NULL;
@@ -263,6 +266,7 @@ reload(void)
 	files = new_files;
 	if (!client_start(&conf))
 		log_error("the authorities' certificates of before stay", errno);
+	must_renew = !renew();
 	log_notice("reloaded");
 }
 
@@ -274,8 +278,8 @@ replace_holder(void)
 	struct context *new_context;
 
 	log_error("the key holder has ended; starting another", 0);
-	if (last != 0 && clock_ms() - last < HOLDER_MS)
-		(void)poll(NULL, 0, HOLDER_MS);
+	if (last != 0 && clock_ms() - last < AGAIN_MS)
+		(void)poll(NULL, 0, AGAIN_MS);
 	last = clock_ms();
 	new_context = context_load(&files, 0, 0);
 	if (new_context == NULL)
@@ -284,19 +288,60 @@ replace_holder(void)
 }
 
 static void
-prepare(void)
+give(int asker)
 {
-	if (!ticket_rotate(clock_ms()))
-		log_error("no randomness for ticket keys", 0);
-	if (context != NULL && !holder_lives(context->holder))
+	int channel = -1;
+
+	if (ticket_is_due(clock_ms())) {
+		if (!ticket_rotate(clock_ms()))
+			log_error("no randomness for ticket keys", 0);
+		must_renew = true;
+	}
+	if (context != NULL && !holder_lives(context->holder)) {
 		replace_holder();
-	client_prepare();
+		must_renew = true;
+	}
+	if (must_renew)
+		must_renew = !renew();
+	if (context != NULL && (channel = holder_channel(context->holder)) == -1)
+		log_error("ask the key holder", errno);
+	stock_give(asker, channel);
 }
 
-static int
-serve_asker(int asker)
+/* Relays that died do not matter here; their ancestor does. */
+static void
+replace_ancestor(void)
 {
-	return serve(asker, context, (unsigned)conf.handshake);
+	static int64_t last;
+
+	log_error("the ancestor of the relays has ended; starting another", 0);
+	if (last != 0 && clock_ms() - last < AGAIN_MS)
+		(void)poll(NULL, 0, AGAIN_MS);
+	last = clock_ms();
+	if (!renew())
+		die_temp("without relays TLS cannot be served", 0);
+}
+
+static void
+hear(void)
+{
+	int asker;
+
+	for (;;)
+		switch (stock_hear(&asker)) {
+		case STOCK_NOTHING:
+			return;
+		case STOCK_GONE:
+			replace_ancestor();
+			break;
+		case STOCK_BACK:
+			if (!client_is_ready()) {
+				client_prepare();
+				must_renew = true;
+			}
+			give(asker);
+			break;
+		}
 }
 
 /* Each handshake in progress is a channel of the key holder. */
@@ -314,7 +359,10 @@ raise_descriptors(void)
 int
 main(int argc, char **argv)
 {
-	struct helper h = { .serve = serve_asker, .reload = reload, .prepare = prepare };
+	static const struct helper_pool pool = {
+		.give = give, .busy = stock_busy, .watch = stock_watch, .hear = hear,
+	};
+	struct helper h = { .pool = &pool, .reload = reload };
 	int r;
 
 	heap_start();
@@ -324,6 +372,7 @@ main(int argc, char **argv)
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		die_temp("OpenSSL cannot be used", 0);
 	run_word(argc - 1, argv + 1);
+	huge_start();
 	tzset(); /* syslog(3) in a relay would read the zone's file, which it may not */
 	read_options(&h, argc, argv);
 	raise_descriptors();
@@ -331,10 +380,12 @@ main(int argc, char **argv)
 		die_temp("no randomness for ticket keys", 0);
 	load();
 	heap_seal();
+	if (!renew())
+		die_temp("start", 0);
 	h.children = (unsigned)conf.connections;
 	h.idle_ms = (int64_t)conf.idle * 1000;
 	r = helper_run(&h);
 	if (r == -1)
-		die_misused("expected listening sockets (LISTEN_FDS) or a feed (-F)");
+		die_misused("expected listening sockets (LISTEN_FDS) or a feed (-F)", USAGE);
 	return r;
 }

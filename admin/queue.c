@@ -264,9 +264,23 @@ print_item(struct queue_item *item, void *context)
 	return DONE;
 }
 
-static int
-finish(int r)
+static void
+start(struct printing *p)
 {
+	p->now = clock_now();
+	if (p->a->json) {
+		json_start(&p->json, stdout);
+		json_open(&p->json, NULL, '[');
+	}
+}
+
+static int
+finish(struct printing *p, int r)
+{
+	if (p->a->json) {
+		json_close(&p->json, ']');
+		json_end(&p->json);
+	}
 	/* As another user this is a process of its own, whose output ends with it. */
 	if (fflush(stdout) == EOF && r == DONE)
 		return say_failed(errno, "writing the answer");
@@ -280,19 +294,11 @@ print_job(int state, void *arg, struct rows *out)
 	int r;
 
 	(void)out;
-	p->now = clock_now();
-	if (p->a->json) {
-		json_start(&p->json, stdout);
-		json_open(&p->json, NULL, '[');
-	}
+	start(p);
 	r = queue_walk(state, &p->choice, print_item, p);
-	if (p->a->json) {
-		json_close(&p->json, ']');
-		json_end(&p->json);
-	} else if (r == DONE && p->n == 0 && p->in_full) {
+	if (!p->a->json && r == DONE && p->n == 0 && p->in_full)
 		r = say_refused("no such message in the queue");
-	}
-	return finish(r);
+	return finish(p, r);
 }
 
 static int
@@ -390,22 +396,14 @@ summary_job(int state, void *arg, struct rows *out)
 	int r;
 
 	(void)out;
-	p->now = clock_now();
-	if (p->a->json) {
-		json_start(&p->json, stdout);
-		json_open(&p->json, NULL, '[');
-	} else {
+	start(p);
+	if (!p->a->json)
 		say("%8s %12s %5s %s\n", "messages", "octets", "age", "domain");
-	}
 	r = queue_walk_domains(state, &p->choice, print_domain, p);
-	if (p->a->json) {
-		json_close(&p->json, ']');
-		json_end(&p->json);
-	} else {
+	if (!p->a->json)
 		say("%8llu %12llu %5s all\n", (unsigned long long)p->messages,
 		    (unsigned long long)p->octets, "");
-	}
-	return finish(r);
+	return finish(p, r);
 }
 
 int

@@ -13,19 +13,12 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 
-static void
-log_conf(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
 bool
 open_conf(struct auth *auth, const char *file)
 {
 	static struct conf fresh; /* the old one stays where the new one has errors */
 
-	if (conf_load(&fresh, file, log_conf, NULL) > 0)
+	if (conf_load(&fresh, file, log_message, NULL) > 0)
 		return false;
 	auth->conf = fresh;
 	return true;

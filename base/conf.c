@@ -7,285 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/mechanism.h"
-#include "base/num.h"
+#include "base/conf_values.h"
 #include "base/timed.h"
-
-static bool
-parse_domain_key(const struct ini_key *k, const struct ini_value *v)
-{
-	return is_domain(v->text, strlen(v->text)) && !has_utf8(v->text) &&
-	       text_copy(v->base + k->offset, k->max, v->text);
-}
-
-static bool
-parse_local_key(const struct ini_key *k, const struct ini_value *v)
-{
-	return v->text[0] != '\0' && is_address_safe(v->text, "") &&
-	       text_copy(v->base + k->offset, k->max, v->text);
-}
-
-static bool
-parse_address_key(const struct ini_key *k, const struct ini_value *v)
-{
-	return parse_address(v->text, (struct address *)(void *)(v->base + k->offset));
-}
-
-static bool
-parse_networks_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct ip_nets *nets = (struct ip_nets *)(void *)(v->base + k->offset);
-	const char *s = v->text;
-	char word[64];
-
-	while (ini_word(&s, word, sizeof word)) {
-		if (nets->n == LIMIT_NETWORKS || !parse_ip_net(word, &nets->net[nets->n]))
-			return false;
-		nets->n++;
-	}
-	return true;
-}
-
-/* "50M", or "50M 1000": octets and messages. */
-static bool
-parse_quota_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct domain *d = (struct domain *)(void *)(v->base + k->offset);
-	const char *s = v->text;
-	char word[24];
-
-	if (!ini_word(&s, word, sizeof word) || !parse_size(word, k->max, &d->quota))
-		return false;
-	if (ini_word(&s, word, sizeof word) &&
-	    !parse_u64(word, k->max, &d->quota_messages))
-		return false;
-	return *s == '\0';
-}
-
-static bool
-parse_order_key(const struct ini_key *k, const struct ini_value *v)
-{
-	bool *out = (void *)(v->base + k->offset);
-
-	*out = strcmp(v->text, "response-challenge") == 0;
-	return *out || strcmp(v->text, "challenge-response") == 0;
-}
-
-static bool
-parse_mechanisms_key(const struct ini_key *k, const struct ini_value *v)
-{
-	unsigned *out = (void *)(v->base + k->offset);
-	const char *s = v->text;
-	char word[32];
-
-	*out = 0;
-	if (strcmp(s, "none") == 0)
-		return true;
-	while (ini_word(&s, word, sizeof word)) {
-		unsigned bit = mechanism_by_name(word);
-
-		if (bit == 0)
-			return false;
-		*out |= bit;
-	}
-	return *out != 0;
-}
-
-static bool
-parse_sender_check_key(const struct ini_key *k, const struct ini_value *v)
-{
-	static const char *const words[] = { "no", "submission", "yes" };
-	enum sender_check *out = (void *)(v->base + k->offset);
-
-	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (strcmp(v->text, words[i]) == 0) {
-			*out = (enum sender_check)i;
-			return true;
-		}
-	return false;
-}
-
-static bool
-parse_checkpoint_key(const struct ini_key *k, const struct ini_value *v)
-{
-	static const char *const words[] = { "no", "login", "all" };
-	enum checkpoint *out = (void *)(v->base + k->offset);
-
-	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (strcmp(v->text, words[i]) == 0) {
-			*out = (enum checkpoint)i;
-			return true;
-		}
-	return false;
-}
-
-/* "no", or the least time for mode R. */
-static bool
-parse_deliver_by_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct conf *c = (struct conf *)(void *)v->base;
-
-	c->deliver_by = strcmp(v->text, "no") != 0;
-	c->deliver_by_min = 0;
-	return !c->deliver_by || ini_seconds(k, v);
-}
-
-static bool
-parse_priority_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct conf_priority *p = (void *)(v->base + k->offset);
-
-	p->offered = strcmp(v->text, "no") != 0;
-	p->policy[0] = '\0';
-	if (!p->offered || strcmp(v->text, "yes") == 0)
-		return true;
-	/* RFC 6710 3: a name as IANA lists them. */
-	return v->text[0] != '\0' && text_copy(p->policy, sizeof p->policy, v->text) &&
-	       p->policy[strspn(p->policy, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	                        "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
-}
-
-static bool
-parse_priority_logins_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct conf_priority *p = (void *)(v->base + k->offset);
-	const char *s = v->text;
-	char word[LIMIT_ADDRESS + 1];
-
-	for (; ini_word(&s, word, sizeof word); p->n_logins++)
-		if (p->n_logins == LIMIT_PRIORITY_LOGINS || word[0] == '\0' ||
-		    !text_copy(p->login[p->n_logins], LIMIT_ADDRESS + 1, word))
-			return false;
-	return p->n_logins > 0;
-}
-
-static bool
-parse_priority_over_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct conf_priority *p = (void *)(v->base + k->offset);
-
-	p->refuse = strcmp(v->text, "refuse") == 0;
-	return p->refuse || strcmp(v->text, "lower") == 0;
-}
-
-bool
-conf_may_raise(const struct conf_priority *p, const char *login)
-{
-	const char *at = strrchr(login, '@');
-
-	for (unsigned i = 0; i < p->n_logins && login[0] != '\0'; i++) {
-		const char *one = p->login[i];
-
-		if (strcmp(one, "*") == 0 || strcmp(one, login) == 0 ||
-		    (one[0] == '@' && at != NULL && strcasecmp(one, at) == 0))
-			return true;
-	}
-	return false;
-}
-
-/* -- certificates: counted for all, their paths kept for who asks (struct conf_tls) -- */
-
-enum { CERT, KEY };
-
-/* The identity of a section, "" the default one; NULL: too many, or no domain name. */
-static struct conf_identity *
-find_identity(struct conf_tls *t, const char *section)
-{
-	const char *name = strchr(section, ' ');
-	struct conf_identity *id;
-
-	name = name == NULL ? "" : name + strspn(name, " \t");
-	if (name[0] != '\0' && (!is_domain(name, strlen(name)) || has_utf8(name)))
-		return NULL;
-	for (unsigned i = 0; i < t->n; i++)
-		if (strcasecmp(t->at[i].name, name) == 0)
-			return &t->at[i];
-	if (t->n == LIMIT_TLS_NAMES)
-		return NULL;
-	id = &t->at[t->n++];
-	id->certs = id->keys = 0;
-	(void)text_copy(id->name, sizeof id->name, name); /* a domain fits */
-	return id;
-}
-
-/* min says which of the two. */
-static bool
-parse_paths_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct conf *c = (struct conf *)(void *)v->base;
-	struct conf_identity *id = find_identity(c->tls_files, v->section);
-	unsigned *n = id == NULL ? NULL : k->min == CERT ? &id->certs : &id->keys;
-	const char *s = v->text;
-	char word[LIMIT_FILE];
-
-	if (n == NULL || *n > 0)
-		return false;
-	for (; ini_word(&s, word, sizeof word); ++*n)
-		if (*n == LIMIT_CERTS || word[0] == '\0' ||
-		    !text_copy(k->min == CERT ? id->cert[*n] : id->key[*n], LIMIT_FILE, word))
-			return false;
-	c->tls |= *n > 0;
-	return *n > 0;
-}
-
-/* Port 53 where none is said. */
-static bool
-parse_dns_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct conf *c = (struct conf *)(void *)v->base;
-	const char *s = v->text;
-	char word[LIMIT_RESOLVER + 1];
-
-	(void)k;
-	while (ini_word(&s, word, sizeof word)) {
-		char *at = strchr(word, '@');
-		uint64_t port = 53;
-		struct text t;
-		struct ip ip;
-
-		if (at != NULL && (!parse_u64(at + 1, 65535, &port) || port == 0))
-			return false;
-		if (at != NULL)
-			*at = '\0';
-		if (c->n_dns == LIMIT_RESOLVERS || !parse_ip(word, &ip))
-			return false;
-		text_init(&t, c->dns[c->n_dns++], sizeof c->dns[0]);
-		text_add(&t, word);
-		text_addc(&t, '@');
-		text_addu(&t, port);
-		if (!text_ok(&t))
-			return false;
-	}
-	return c->n_dns > 0;
-}
-
-static bool
-parse_client_ca_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct conf *c = (struct conf *)(void *)v->base;
-
-	(void)k;
-	return v->text[0] != '\0' && text_copy(c->tls_files->client_ca, LIMIT_FILE, v->text);
-}
-
-static bool
-parse_relay_key(const struct ini_key *k, const struct ini_value *v)
-{
-	return parse_relay(v->text, (struct next *)(void *)(v->base + k->offset));
-}
-
-static bool
-parse_tls_key(const struct ini_key *k, const struct ini_value *v)
-{
-	return parse_next_tls(v->text, (enum next_tls *)(void *)(v->base + k->offset));
-}
-
-static bool
-parse_relay_tls_key(const struct ini_key *k, const struct ini_value *v)
-{
-	((struct conf *)(void *)v->base)->relay_tls_said = true;
-	return parse_tls_key(k, v);
-}
 
 #define NETWORKS "addresses or networks such as 192.0.2.0/24 2001:db8::/32, host bits zero"
 #define PATHS "one or two paths, once, in a section [tls NAME] with a domain name"
@@ -297,16 +20,16 @@ parse_relay_tls_key(const struct ini_key *k, const struct ini_value *v)
 #define AT(member) offsetof(struct conf, member)
 
 static const struct ini_key global_keys[] = {
-	{ "", "hostname", parse_domain_key, AT(hostname), 0, LIMIT_DOMAIN + 1,
+	{ "", "hostname", conf_domain, AT(hostname), 0, LIMIT_DOMAIN + 1,
 	  "a host name such as mx.example.org (A-labels)" },
 	{ "", "state", ini_text, AT(state), 0, LIMIT_FILE, "a directory" },
-	{ "", "postmaster", parse_address_key, AT(postmaster), 0, 0,
+	{ "", "postmaster", conf_address, AT(postmaster), 0, 0,
 	  "an address such as admin@example.org" },
-	{ "", "local-domain", parse_domain_key, AT(local_domain), 0, LIMIT_DOMAIN + 1,
+	{ "", "local-domain", conf_domain, AT(local_domain), 0, LIMIT_DOMAIN + 1,
 	  "the domain of users of this host, such as example.org" },
-	{ "", "relay-from", parse_networks_key, AT(relay_from), 0, INI_REPEATS, NETWORKS },
-	{ "", "proxies", parse_networks_key, AT(proxies), 0, INI_REPEATS, NETWORKS },
-	{ "", "xclient", parse_networks_key, AT(xclient), 0, INI_REPEATS, NETWORKS },
+	{ "", "relay-from", conf_networks, AT(relay_from), 0, INI_REPEATS, NETWORKS },
+	{ "", "proxies", conf_networks, AT(proxies), 0, INI_REPEATS, NETWORKS },
+	{ "", "xclient", conf_networks, AT(xclient), 0, INI_REPEATS, NETWORKS },
 	{ "", "session-user", ini_uint, AT(session_user), 1, 65533,
 	  "the number of a user, 1 to 65533 (no name: sessions look up nothing)" },
 	{ "", "session-reuse", ini_uint, AT(session_reuse), 1, 1000000,
@@ -314,41 +37,41 @@ static const struct ini_key global_keys[] = {
 	{ "", "size", ini_octets, AT(size), 65536, LIMIT_MESSAGE,
 	  "octets, 64K or more, such as 25M" },
 	{ "", "vrfy", ini_bool, AT(vrfy), 0, 0, "yes or no" },
-	{ "", "checkpoint", parse_checkpoint_key, AT(checkpoint), 0, 0, "login, all or no" },
-	{ "", "deliver-by", parse_deliver_by_key, AT(deliver_by_min), 0, TIMED_SECONDS_MAX,
+	{ "", "checkpoint", conf_checkpoint, AT(checkpoint), 0, 0, "login, all or no" },
+	{ "", "deliver-by", conf_deliver_by, AT(deliver_by_min), 0, TIMED_SECONDS_MAX,
 	  "no, or the least time such as 0 or 60s" },
 	{ "", "future-release", ini_seconds, AT(future_release), 0, RELEASE_MAX,
 	  "0 to offer none, or a time such as 30d, at most 366d" },
-	{ "", "priority", parse_priority_key, AT(priority), 0, 0,
+	{ "", "priority", conf_priority_key, AT(priority), 0, 0,
 	  "yes, no, or the name of a policy such as MIXER" },
-	{ "", "priority-logins", parse_priority_logins_key, AT(priority), 0, INI_REPEATS,
+	{ "", "priority-logins", conf_priority_logins, AT(priority), 0, INI_REPEATS,
 	  "up to 16 logins such as alice@example.org, @DOMAIN for all of a domain, or *" },
-	{ "", "priority-over", parse_priority_over_key, AT(priority), 0, 0, "lower or refuse" },
+	{ "", "priority-over", conf_priority_over, AT(priority), 0, 0, "lower or refuse" },
 	{ "", "priority-header", ini_bool, AT(priority.header), 0, 0, "yes or no" },
 	{ "", "greeting-delay", ini_seconds, AT(greeting_delay), 0, 60,
 	  "0 to 60 seconds" },
-	{ "", "tls-cert", parse_paths_key, 0, CERT, 0, PATHS },
-	{ "", "tls-key", parse_paths_key, 0, KEY, 0, PATHS },
-	{ "", "tls-client-ca", parse_client_ca_key, 0, 0, 0, "a file of certificates" },
+	{ "", "tls-cert", conf_paths, 0, CONF_CERT, 0, PATHS },
+	{ "", "tls-key", conf_paths, 0, CONF_KEY, 0, PATHS },
+	{ "", "tls-client-ca", conf_client_ca, 0, 0, 0, "a file of certificates" },
 	{ "", "tls-ca", ini_text, AT(tls_ca), 0, LIMIT_FILE, "a file of certificates" },
-	{ "", "dns", parse_dns_key, 0, 0, 0,
+	{ "", "dns", conf_dns, 0, 0, 0,
 	  "up to 8 resolvers, each ADDRESS or ADDRESS@PORT" },
 	{ "", "dns-anchor", ini_text, AT(dns_anchor), 0, LIMIT_FILE,
 	  "a file of DNSSEC trust anchors, or none" },
 	{ "", "auth", ini_text, AT(auth), 0, LIMIT_FILE, "a program and its arguments" },
-	{ "", "auth-order", parse_order_key, AT(response_first), 0, 0,
+	{ "", "auth-order", conf_order, AT(response_first), 0, 0,
 	  "challenge-response or response-challenge" },
 	{ "", "auth-without-tls", ini_bool, AT(auth_without_tls), 0, 0, "yes or no" },
-	{ "", "mechanisms", parse_mechanisms_key, AT(mechanisms), 0, 0,
+	{ "", "mechanisms", conf_mechanisms, AT(mechanisms), 0, 0,
 	  "names of SASL mechanisms such as PLAIN LOGIN SCRAM-SHA-256, or none" },
-	{ "", "sender-check", parse_sender_check_key, AT(sender_check), 0, 0,
+	{ "", "sender-check", conf_sender_check, AT(sender_check), 0, 0,
 	  "yes, no or submission" },
 	{ "", "srs", ini_bool, AT(srs), 0, 0, "yes or no" },
 	{ "", "atrn-on-submission", ini_bool, AT(atrn_submission), 0, 0, "yes or no" },
-	{ "", "relay", parse_relay_key, AT(relay), 0, 0, "mx, or [host]:port" },
+	{ "", "relay", conf_relay, AT(relay), 0, 0, "mx, or [host]:port" },
 	{ "", "relay-login", ini_text, AT(relay_login), 0, LIMIT_FILE,
 	  "a file of two lines, login and password" },
-	{ "", "relay-tls", parse_relay_tls_key, AT(relay_tls), 0, 0, TLS_WORDS },
+	{ "", "relay-tls", conf_relay_tls, AT(relay_tls), 0, 0, TLS_WORDS },
 	{ "", "delay-report", ini_seconds, AT(delay_report), 60, SECONDS_MAX,
 	  "a time such as 4h, 60s to 7d" },
 	{ "", "expire", ini_seconds, AT(expire), 60, EXPIRE_MAX,
@@ -372,8 +95,8 @@ static const struct ini_key global_keys[] = {
 	  "a file of two lines, login and password" },
 	{ "provider *", "domains", conf_parse_provider, 0, PROVIDER_DOMAINS, INI_REPEATS,
 	  "domains such as example.org; with mode = etrn also @example.org and #queue" },
-	{ "tls *", "cert", parse_paths_key, 0, CERT, INI_REPEATS, PATHS },
-	{ "tls *", "key", parse_paths_key, 0, KEY, INI_REPEATS, PATHS },
+	{ "tls *", "cert", conf_paths, 0, CONF_CERT, INI_REPEATS, PATHS },
+	{ "tls *", "key", conf_paths, 0, CONF_KEY, INI_REPEATS, PATHS },
 	{ "sockets", "tls", ini_text, AT(tls_socket), 0, LIMIT_SOCKET + 1, SOCKET },
 	{ "sockets", "auth", ini_text, AT(auth_socket), 0, LIMIT_SOCKET + 1, SOCKET },
 	{ "sockets", "spool", ini_text, AT(spool_socket), 0, LIMIT_SOCKET + 1, SOCKET },
@@ -409,63 +132,19 @@ static const struct ini_key global_keys[] = {
 #undef AT
 #define AT(member) offsetof(struct domain, member)
 
-static bool
-parse_deliver_key(const struct ini_key *k, const struct ini_value *v)
-{
-	return parse_deliver(v->text, (struct next *)(void *)(v->base + k->offset));
-}
-
-bool
-is_queue_name(const char *s)
-{
-	size_t len = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789._-");
-
-	return len > 0 && len <= LIMIT_ETRN_QUEUE && s[len] == '\0';
-}
-
-static bool
-parse_etrn_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct domain_asks *asks = ((struct domain *)(void *)v->base)->asks;
-	const char *s = v->text;
-	char word[LIMIT_ADDRESS + 1];
-
-	(void)k;
-	for (; ini_word(&s, word, sizeof word); asks->n_logins++)
-		if (asks->n_logins == LIMIT_ETRN_LOGINS || word[0] == '\0' ||
-		    !text_copy(asks->login[asks->n_logins], LIMIT_ADDRESS + 1, word))
-			return false;
-	return asks->n_logins > 0;
-}
-
-static bool
-parse_queue_key(const struct ini_key *k, const struct ini_value *v)
-{
-	struct domain_asks *asks = ((struct domain *)(void *)v->base)->asks;
-	const char *s = v->text;
-	char word[LIMIT_ETRN_QUEUE + 1];
-
-	(void)k;
-	for (; ini_word(&s, word, sizeof word); asks->n_queues++)
-		if (asks->n_queues == LIMIT_ETRN_QUEUES || !is_queue_name(word) ||
-		    !text_copy(asks->queue[asks->n_queues], LIMIT_ETRN_QUEUE + 1, word))
-			return false;
-	return asks->n_queues > 0;
-}
-
 static const struct ini_key domain_keys[] = {
-	{ "", "deliver", parse_deliver_key, AT(deliver), 0, 0,
+	{ "", "deliver", conf_deliver, AT(deliver), 0, 0,
 	  "maildir, mx, hold, hold:[host]:port, smtp:[host]:port, lmtp:[host]:port or lmtp:/path" },
-	{ "", "etrn", parse_etrn_key, 0, 0, INI_REPEATS,
+	{ "", "etrn", conf_etrn, 0, 0, INI_REPEATS,
 	  "up to 16 logins such as isp@example.org" },
-	{ "", "queue", parse_queue_key, 0, 0, 0,
+	{ "", "queue", conf_queue, 0, 0, 0,
 	  "up to 8 names of a-z 0-9 . _ -, each of 32 octets at most" },
-	{ "", "tls", parse_tls_key, AT(tls), 0, 0, TLS_WORDS },
+	{ "", "tls", conf_next_tls, AT(tls), 0, 0, TLS_WORDS },
 	{ "", "size", ini_octets, AT(size), 65536, LIMIT_MESSAGE,
 	  "octets, 64K or more, such as 25M" },
-	{ "", "catchall", parse_local_key, AT(catchall), 0, LIMIT_LOCAL + 1,
+	{ "", "catchall", conf_local, AT(catchall), 0, LIMIT_LOCAL + 1,
 	  "the local part of a mailbox of this domain" },
-	{ "", "quota", parse_quota_key, 0, 0, LIMIT_MESSAGE,
+	{ "", "quota", conf_quota, 0, 0, LIMIT_MESSAGE,
 	  "octets per mailbox, and optionally messages, such as 1G 10000" },
 	{ .name = NULL },
 };

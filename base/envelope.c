@@ -404,7 +404,7 @@ static bool
 is_state(enum envelope_state s)
 {
 	return s == ENVELOPE_TODO || s == ENVELOPE_DONE || s == ENVELOPE_FAILED ||
-	       s == ENVELOPE_DELIVERED || s == ENVELOPE_HELD;
+	       s == ENVELOPE_DELIVERED || s == ENVELOPE_RELAYED || s == ENVELOPE_HELD;
 }
 
 /* False when to is not what may stand in a file. */

@@ -48,6 +48,8 @@ enum envelope_state {
 	 * to `spool` and marks D. So it never goes to another host from here.
 	 */
 	ENVELOPE_HELD = 'H',
+	/* The next hop has taken it and knows no DSN: the report of that is due (5.2.2), then D. */
+	ENVELOPE_RELAYED = 'R',
 };
 
 /* Bits of NOTIFY (RFC 3461 4.1); 0: not said. */

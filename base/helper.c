@@ -27,8 +27,9 @@ static volatile sig_atomic_t must_stop, must_reload;
 struct parent {
 	const struct helper *h;
 	unsigned n_doors;
-	struct pollfd doors[MAX_DOORS]; /* listening sockets, or the feed alone */
+	struct pollfd doors[MAX_DOORS + HELPER_WATCH]; /* listening sockets, or the feed alone */
 	unsigned children;
+	bool busy;                      /* at the last look */
 	int64_t idle_since;
 	sigset_t outside;               /* the mask while waiting, and of children */
 };
@@ -96,6 +97,12 @@ find_doors(struct parent *p)
 	return p->n_doors > 0;
 }
 
+static unsigned
+count_busy(const struct parent *p)
+{
+	return p->h->pool != NULL ? p->h->pool->busy() : p->children;
+}
+
 static noreturn void
 be_child(const struct parent *p, int conn)
 {
@@ -148,7 +155,7 @@ take_connection(const struct parent *p, int door, bool *gone)
 static void
 serve_door(struct parent *p, int door, bool *gone)
 {
-	while (p->children < p->h->children) {
+	while (count_busy(p) < p->h->children) {
 		int conn = take_connection(p, door, gone);
 
 		if (conn == -1) {
@@ -158,7 +165,10 @@ serve_door(struct parent *p, int door, bool *gone)
 			}
 			return;
 		}
-		start_child(p, conn);
+		if (p->h->pool != NULL)
+			p->h->pool->give(conn);
+		else
+			start_child(p, conn);
 	}
 }
 
@@ -170,14 +180,27 @@ reap(struct parent *p)
 
 	while (waitpid(-1, &status, WNOHANG) > 0) {
 		p->children -= p->children > 0;
-		if (p->children == 0)
-			p->idle_since = clock_ms();
 		if (!WIFSIGNALED(status))
 			continue;
 		log_start(&l, "child-died");
 		log_signal(&l, WTERMSIG(status));
 		log_send(&l, LOG_LEVEL_ERROR);
 	}
+}
+
+/* Whoever has ended, or is free again. */
+static void
+look_around(struct parent *p)
+{
+	bool busy;
+
+	reap(p);
+	if (p->h->pool != NULL)
+		p->h->pool->hear();
+	busy = count_busy(p) > 0;
+	if (p->busy && !busy)
+		p->idle_since = clock_ms();
+	p->busy = busy;
 }
 
 static void
@@ -197,11 +220,25 @@ idle_left(const struct parent *p, struct timespec *ts)
 {
 	int64_t left = p->idle_since + p->h->idle_ms - clock_ms();
 
-	if (p->h->idle_ms == 0 || p->children > 0)
+	if (p->h->idle_ms == 0 || p->busy)
 		return NULL;
 	left = left < 0 ? 0 : left;
 	*ts = (struct timespec){ left / 1000, left % 1000 * 1000000 };
 	return ts;
+}
+
+/* What ppoll() says. Full: only who ends can change anything. */
+static int
+wait_for_work(struct parent *p)
+{
+	const struct helper_pool *pool = p->h->pool;
+	struct pollfd *more = p->doors + p->n_doors;
+	unsigned n_more = pool != NULL ? pool->watch(more) : 0;
+	bool full = count_busy(p) >= p->h->children;
+	struct timespec ts;
+
+	return ppoll(full ? more : p->doors, (full ? 0 : p->n_doors) + n_more, idle_left(p, &ts),
+	             &p->outside);
 }
 
 int
@@ -217,21 +254,22 @@ helper_run(const struct helper *h)
 	p.idle_since = clock_ms();
 	notify("READY=1");
 	while (!must_stop && !gone) {
-		struct timespec ts;
-		/* Full: only an ended child can change anything. */
-		bool full = p.children >= h->children;
-		int n = ppoll(p.doors, full ? 0 : p.n_doors, idle_left(&p, &ts), &p.outside);
+		int n;
 
+		for (unsigned i = 0; i < p.n_doors; i++)
+			p.doors[i].revents = 0;
+		n = wait_for_work(&p);
 		if (n == -1 && errno != EINTR)
 			die_temp("ppoll", errno);
-		reap(&p);
+		look_around(&p);
 		if (must_reload)
 			reload(&p);
-		if (n == 0 && p.children == 0)
+		if (n == 0 && !p.busy)
 			break;
 		for (unsigned i = 0; n > 0 && i < p.n_doors; i++)
 			if (p.doors[i].revents != 0)
 				serve_door(&p, p.doors[i].fd, &gone);
+		p.busy |= count_busy(&p) > 0;
 	}
 	notify("STOPPING=1");
 	return 0;

@@ -8,6 +8,7 @@
 #ifndef BASE_HELPER_H
 #define BASE_HELPER_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -81,12 +82,26 @@ enum auth_word {
 /* Where a feed is, when -F is among the helper's options. */
 #define HELPER_FEED_FD 3
 
+/* For a helper whose connections are served by processes that somebody else forks. */
+struct helper_pool {
+	/* Takes conn over, whatever becomes of it. */
+	void (*give)(int conn);
+	/* Connections that are being served. */
+	unsigned (*busy)(void);
+	/* Fills p with what is to be waited for, beside connections: at most HELPER_WATCH. */
+	unsigned (*watch)(struct pollfd *p);
+	/* Hears all that is there to hear; never waits. */
+	void (*hear)(void);
+};
+#define HELPER_WATCH 16
+
 struct helper {
 	unsigned children;  /* at once, more wait in the backlog */
 	int64_t idle_ms;    /* without children before it ends (listening sockets), 0 = never */
 	bool feed;          /* connections come over HELPER_FEED_FD, not LISTEN_FDS */
 	/* In a child: serves conn; its return value is the exit code. */
 	int (*serve)(int conn);
+	const struct helper_pool *pool; /* instead of serve and prepare, or NULL */
 	/* In the parent on SIGHUP, may be NULL. */
 	void (*reload)(void);
 	/* In the parent before each fork, may be NULL: what every child is to inherit. */
@@ -94,7 +109,7 @@ struct helper {
 };
 
 /*
- * Accepts and forks until idle, until SIGTERM, or until the feed's other ends are all
+ * Accepts, and forks or gives, until idle, until SIGTERM, or until the feed's other ends are all
  * closed; children run on. Tells the service manager (READY=1, RELOADING=1,
  * STOPPING=1). Who may connect is the socket's mode, nothing else is checked.
  * Returns the exit code; with neither sockets nor feed -1, and nothing was done.

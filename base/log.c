@@ -12,10 +12,14 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/journal.h"
+
 enum target { TO_STDERR, TO_JOURNAL, TO_SYSLOG };
 
 static enum target target;
 static const char *name; /* syslog keeps no copy */
+static bool with_fields;
+static int journal = -1;
 static char context_session[LIMIT_ID + 1];
 static char context_client[64];
 static char context_login[LIMIT_ADDRESS + 1];
@@ -80,6 +84,7 @@ log_open(const char *program)
 	bool is_open = fstat(2, &st) == 0;
 
 	target = TO_STDERR;
+	name = program;
 	/* First: a service of systemd has its journal on fd 1, too. */
 	if (is_open && is_journal(&st)) {
 		target = TO_JOURNAL;
@@ -95,6 +100,9 @@ log_close(void)
 {
 	if (target == TO_SYSLOG)
 		closelog();
+	if (journal != -1)
+		(void)close(journal);
+	journal = -1;
 }
 
 void
@@ -102,6 +110,16 @@ log_reopen(void)
 {
 	if (target == TO_SYSLOG)
 		openlog(name, LOG_PID | LOG_NDELAY, LOG_MAIL);
+	if (with_fields)
+		journal = journal_open();
+}
+
+void
+log_open_fields(void)
+{
+	with_fields = target == TO_JOURNAL;
+	if (with_fields)
+		journal = journal_open(); /* -1: without fields then */
 }
 
 void
@@ -214,6 +232,8 @@ log_send(struct log_line *l, enum log_level level)
 		syslog((int)level, "%s", l->buf);
 		return;
 	}
+	if (journal != -1 && journal_send(journal, l->buf, (int)level, name))
+		return;
 	text_init(&t, out, sizeof out);
 	if (target == TO_JOURNAL) {
 		text_addc(&t, '<');
@@ -246,6 +266,21 @@ log_error(const char *what, int err)
 	if (err != 0)
 		log_field(&l, "error", strerror(err));
 	log_send(&l, LOG_LEVEL_ERROR);
+}
+
+void
+log_message(void *unused, const char *message)
+{
+	(void)unused;
+	log_error(message, 0);
+}
+
+void
+die_misused(const char *what, const char *usage)
+{
+	log_error(what, 0);
+	log_error(usage, 0);
+	_exit(2);
 }
 
 void

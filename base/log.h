@@ -27,8 +27,14 @@ void log_open(const char *program);
 void log_open_aside(const char *program);
 
 /*
+ * After log_open(): where the journal has fd 2, lines go to it with their fields beside them
+ * (journal.h). A process that has closed all but known descriptors calls log_reopen().
+ */
+void log_open_fields(void);
+
+/*
  * Around code that puts descriptors on fixed numbers, or closes them wholesale: the
- * connection to syslog may be among them, and lines must not go to what took its place.
+ * connection to syslog may be among them, and lines must not go to what took its place. So may the journal's.
  */
 void log_close(void);
 void log_reopen(void);
@@ -56,6 +62,12 @@ void log_notice(const char *what);
 
 /* event=error what="..." error="strerror(errno)" when err is not 0. */
 void log_error(const char *what, int err);
+
+/* The same in the form of a callback, such as conf_load() wants. */
+void log_message(void *unused, const char *message);
+
+/* What is wrong with the command line, and how it should be; then the end: exit 2. */
+noreturn void die_misused(const char *what, const char *usage);
 
 /* One line, then the end: exit 111, try again. */
 noreturn void die_temp(const char *what, int err);

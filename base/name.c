@@ -27,6 +27,33 @@ is_kept(char c)
 	       c == '.' || c == '-';
 }
 
+static const char digits[] = "0123456789ABCDEF";
+
+static void
+add_percent(struct text *t, char c)
+{
+	unsigned char octet = (unsigned char)c;
+
+	text_addc(t, '%');
+	text_addc(t, digits[octet >> 4]);
+	text_addc(t, digits[octet & 15]);
+}
+
+bool
+name_octet(char *octet, const char *s)
+{
+	const char *high, *low;
+
+	if (s[0] != '%' || s[1] == '\0' || s[2] == '\0')
+		return false;
+	high = strchr(digits, s[1]);
+	low = strchr(digits, s[2]);
+	if (high == NULL || low == NULL)
+		return false;
+	*octet = (char)((high - digits) << 4 | (low - digits));
+	return true;
+}
+
 bool
 name_domain(char out[LIMIT_NAME + 1], const char *domain)
 {
@@ -63,15 +90,10 @@ name_queue(char out[LIMIT_NAME + 1], const char *domain)
 	for (const char *p = domain; *p != '\0'; p++) {
 		char c = ascii_lower(*p);
 
-		if (is_kept(c) && c != '_' && c != '=') {
+		if (is_kept(c) && c != '_' && c != '=')
 			text_addc(&t, c);
-		} else {
-			unsigned char octet = (unsigned char)c;
-
-			text_addc(&t, '%');
-			text_addc(&t, "0123456789ABCDEF"[octet >> 4]);
-			text_addc(&t, "0123456789ABCDEF"[octet & 15]);
-		}
+		else
+			add_percent(&t, c);
 	}
 	return text_ok(&t) && is_address_safe("x", domain);
 }
@@ -111,26 +133,12 @@ name_mailbox(char out[LIMIT_NAME + 1], const char *local)
 	for (const char *p = nfc; *p != '\0' && *p != '+'; p++) {
 		char c = ascii_lower(*p);
 
-		if (is_kept(c) && (c != '.' || t.len > 0)) {
+		if (is_kept(c) && (c != '.' || t.len > 0))
 			text_addc(&t, c);
-		} else {
-			unsigned char octet = (unsigned char)c;
-
-			text_addc(&t, '%');
-			text_addc(&t, "0123456789ABCDEF"[octet >> 4]);
-			text_addc(&t, "0123456789ABCDEF"[octet & 15]);
-		}
+		else
+			add_percent(&t, c);
 	}
 	return text_ok(&t) && t.len > 0;
-}
-
-static int
-hex_value(char c)
-{
-	const char *digits = "0123456789ABCDEF";
-	const char *p = c != '\0' ? strchr(digits, c) : NULL;
-
-	return p != NULL ? (int)(p - digits) : -1;
 }
 
 bool
@@ -140,19 +148,15 @@ name_to_local(char out[LIMIT_LOCAL + 1], const char *name)
 
 	text_init(&t, out, LIMIT_LOCAL + 1);
 	for (; *name != '\0'; name++) {
-		int high, low;
+		char octet;
 
-		if (*name != '%') {
-			if (!is_kept(*name))
-				return false;
+		if (is_kept(*name)) {
 			text_addc(&t, *name);
 			continue;
 		}
-		high = hex_value(name[1]);
-		low = high >= 0 ? hex_value(name[2]) : -1;
-		if (low < 0 || (high | low) == 0)
+		if (!name_octet(&octet, name) || octet == '\0')
 			return false;
-		text_addc(&t, (char)(high << 4 | low));
+		text_addc(&t, octet);
 		name += 2;
 	}
 	return text_ok(&t) && t.len > 0;

@@ -29,6 +29,9 @@ bool name_queue(char out[LIMIT_NAME + 1], const char *domain);
  */
 bool name_mailbox(char out[LIMIT_NAME + 1], const char *local);
 
+/* The octet that a %XX at s stands for; false where there is none. */
+bool name_octet(char *octet, const char *s);
+
 /* The address a mailbox directory name stands for: undoes %XX. False if malformed. */
 bool name_to_local(char out[LIMIT_LOCAL + 1], const char *name);
 

@@ -5,20 +5,14 @@
 #include "base/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/landlock.h>
-#include <linux/seccomp.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -83,15 +77,27 @@ add_path(int ruleset, int dir, uint64_t rights)
 	                    &rule, 0);
 }
 
+/* Enters a ruleset that is complete; closes it in any case. 1, or -1 with errno. */
 static int
-enforce(int ruleset)
+enforce(int ruleset, bool complete)
 {
-	long r = syscall(SYS_landlock_restrict_self, ruleset, 0);
+	bool good = complete && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
 	int err = errno;
 
 	(void)close(ruleset);
 	errno = err;
-	return r == 0 ? 1 : -1;
+	return good ? 1 : -1;
+}
+
+int
+sandbox_limit(int resource, uint64_t n)
+{
+	struct rlimit r = { n, n };
+	struct rlimit old;
+
+	if (getrlimit((__rlimit_resource_t)resource, &old) == 0 && old.rlim_max < n)
+		r.rlim_cur = r.rlim_max = old.rlim_max;
+	return setrlimit((__rlimit_resource_t)resource, &r);
 }
 
 int
@@ -117,7 +123,7 @@ sandbox_landlock_nothing(void)
 	if (abi < 1)
 		return 0;
 	ruleset = open_ruleset(abi);
-	return ruleset == -1 ? -1 : enforce(ruleset);
+	return ruleset == -1 ? -1 : enforce(ruleset, true);
 }
 
 /* struct landlock_net_port_attr */
@@ -130,6 +136,7 @@ int
 sandbox_landlock_connect(const uint16_t *ports, unsigned n)
 {
 	int abi = sandbox_landlock_abi();
+	bool good = true;
 	int ruleset;
 
 	if (abi < 1)
@@ -137,18 +144,12 @@ sandbox_landlock_connect(const uint16_t *ports, unsigned n)
 	ruleset = open_ruleset(abi);
 	if (ruleset == -1)
 		return -1;
-	for (unsigned i = 0; abi >= 4 && i < n; i++) {
+	for (unsigned i = 0; good && abi >= 4 && i < n; i++) {
 		struct port_rule rule = { NET_CONNECT, ports[i] };
 
-		if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) == -1) {
-			int err = errno;
-
-			(void)close(ruleset);
-			errno = err;
-			return -1;
-		}
+		good = syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) == 0;
 	}
-	return enforce(ruleset);
+	return enforce(ruleset, good);
 }
 
 int
@@ -167,14 +168,8 @@ sandbox_landlock_files(int state, int conf)
 	ruleset = open_ruleset(abi);
 	if (ruleset == -1)
 		return -1;
-	if (add_path(ruleset, state, all) == -1 || add_path(ruleset, conf, read_only) == -1) {
-		int err = errno;
-
-		(void)close(ruleset);
-		errno = err;
-		return -1;
-	}
-	return enforce(ruleset);
+	return enforce(ruleset, add_path(ruleset, state, all) == 0 &&
+	                        add_path(ruleset, conf, read_only) == 0);
 }
 
 int
@@ -191,179 +186,7 @@ sandbox_landlock_dir(int dir)
 	ruleset = open_ruleset(abi);
 	if (ruleset == -1)
 		return -1;
-	if (add_path(ruleset, dir, rights) == -1) {
-		int err = errno;
-
-		(void)close(ruleset);
-		errno = err;
-		return -1;
-	}
-	return enforce(ruleset);
-}
-
-#if defined __x86_64__
-#define ARCH AUDIT_ARCH_X86_64
-#elif defined __aarch64__
-#define ARCH AUDIT_ARCH_AARCH64
-#else
-#error "base/sandbox.c: name this architecture's AUDIT_ARCH constant"
-#endif
-
-#define LOAD(member) \
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
-#define ALLOW(name) \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), \
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-#define KILL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
-#define X32_BIT 0x40000000U
-
-/* What a session may do; the rest depends on whose filter it is. */
-#ifdef __SANITIZE_ADDRESS__
-#define SANITIZER_CALLS ALLOW(sigaltstack), /* what its runtime asks before _exit() */
-#else
-#define SANITIZER_CALLS
-#endif
-#define SESSION_CALLS \
-	LOAD(arch), \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0), \
-	KILL, \
-	LOAD(nr), \
-	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1), \
-	KILL, \
-	ALLOW(read), \
-	ALLOW(write), \
-	ALLOW(ppoll), \
-	ALLOW(sendmsg), \
-	ALLOW(recvmsg), \
-	ALLOW(close), \
-	ALLOW(writev), \
-	ALLOW(shutdown), \
-	ALLOW(clock_gettime), \
-	ALLOW(restart_syscall), \
-	ALLOW(rt_sigreturn), \
-	ALLOW(exit_group), \
-	SANITIZER_CALLS
-
-static int
-install(struct sock_filter *filter, size_t n)
-{
-	struct sock_fprog prog = { (unsigned short)n, filter };
-
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
-}
-
-int
-sandbox_seccomp_session(void)
-{
-	static struct sock_filter filter[] = { SESSION_CALLS KILL };
-
-	return install(filter, sizeof filter / sizeof filter[0]);
-}
-
-/* Half of an argument, as the machine's order of octets has it, is just this. */
-#define ARG(n, half) (offsetof(struct seccomp_data, args[n]) + 4 * (half))
-#define MATCH(n, half, value) \
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(n, half)), \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 1, 0), \
-	KILL
-
-int
-sandbox_seccomp_nursery(struct sandbox_gate *gate)
-{
-	static const struct sock_filter filter[] = {
-		SESSION_CALLS
-		ALLOW(wait4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
-		KILL,
-		MATCH(0, 0, SIGCHLD), MATCH(0, 1, 0),
-		MATCH(2, 0, 0), MATCH(2, 1, 0),
-		MATCH(3, 0, 0), MATCH(3, 1, 0),
-		MATCH(4, 0, 0), MATCH(4, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	size_t n = sizeof filter / sizeof filter[0];
-	const volatile uint32_t *from = (const volatile uint32_t *)gate->secret;
-	struct sock_filter *own = (struct sock_filter *)gate->room;
-
-	_Static_assert(sizeof filter <= sizeof gate->room, "gate->room is too small");
-	memcpy(own, filter, sizeof filter);
-	/* Through one register at a time (volatile): no vector register keeps a copy. */
-	for (size_t i = 0; i < 6; i++)
-		*(volatile uint32_t *)&own[n - 1 - 3 * (6 - i) + 1].k = from[i];
-	return install(own, n);
-}
-
-/* Calls with an argument that must not have these bits (its lower half suffices). */
-static const struct {
-	int call;
-	unsigned arg;
-	uint32_t bits;
-} limited[] = {
-	{ SYS_mmap, 2, PROT_EXEC },
-	{ SYS_mprotect, 2, PROT_EXEC },
-	/* Of the options of a socket that one, and three others of the same bits. */
-	{ SANDBOX_QUICKACK, 2, ~(uint32_t)TCP_QUICKACK },
-};
-
-/* Appends "this call is allowed" to the filter; 0 is where calls go that are not. */
-static unsigned
-add_call(struct sock_filter *f, int call)
-{
-	for (size_t i = 0; i < sizeof limited / sizeof limited[0]; i++) {
-		if (limited[i].call != call)
-			continue;
-		if (call == SANDBOX_QUICKACK)
-			call = SYS_setsockopt;
-		f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4);
-		f[1] = (struct sock_filter)LOAD(args);
-		f[1].k += limited[i].arg * (uint32_t)sizeof(uint64_t);
-		f[2] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, limited[i].bits, 1, 0);
-		f[3] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-		f[4] = (struct sock_filter)KILL;
-		return 5;
-	}
-	if (call == SYS_sendto) {
-		/* Both halves of the address: a datagram socket would send anywhere. */
-		f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
-		f[1] = (struct sock_filter)LOAD(args[4]);
-		f[2] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
-		f[3] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			offsetof(struct seccomp_data, args[4]) + 4);
-		f[4] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
-		f[5] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-		f[6] = (struct sock_filter)KILL;
-		return 7;
-	}
-	f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1);
-	f[1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	return 2;
-}
-
-int
-sandbox_seccomp_only(const int *calls, unsigned n)
-{
-	static const struct sock_filter head[] = {
-		LOAD(arch),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
-		KILL,
-		LOAD(nr),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
-		KILL,
-	};
-	struct sock_filter filter[sizeof head / sizeof head[0] + 7 * SANDBOX_CALLS + 1];
-	unsigned len = sizeof head / sizeof head[0];
-	struct sock_fprog prog = { .filter = filter };
-
-	if (n > SANDBOX_CALLS) {
-		errno = E2BIG;
-		return -1;
-	}
-	memcpy(filter, head, sizeof head);
-	for (unsigned i = 0; i < n; i++)
-		len += add_call(filter + len, calls[i]);
-	filter[len++] = (struct sock_filter)KILL;
-	prog.len = (unsigned short)len;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
+	return enforce(ruleset, add_path(ruleset, dir, rights) == 0);
 }
 
 bool

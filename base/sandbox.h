@@ -1,6 +1,6 @@
 /*
- * What a process gives up before it reads foreign octets: Landlock(7) domains,
- * the seccomp(2) filter of the session, and core dumps.
+ * What a process gives up before it reads foreign octets: Landlock(7) domains, the
+ * system calls it does not need (sandbox_calls.h), privileges, and core dumps.
  */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
@@ -8,14 +8,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdint.h>
 #include <sys/types.h>
+
+#include "base/sandbox_calls.h"
 
 /* Landlock's ABI version of the running kernel; 0 where it is missing or off. */
 int sandbox_landlock_abi(void);
 
 /* Dumpable 0: neither a core nor a tracer sees this process. */
 int sandbox_no_trace(void);
+
+/* Soft and hard limit of a resource (setrlimit(2)), or the hard one of now if that is lower. */
+int sandbox_limit(int resource, uint64_t n);
 
 /* Dumpable 0 and no new privileges, for this process and its children. */
 int sandbox_no_new_privs(void);
@@ -41,32 +45,6 @@ int sandbox_landlock_files(int state, int conf);
 
 /* Landlock for who replaces files beneath one directory, and does nothing else. */
 int sandbox_landlock_dir(int dir);
-
-/* Kills the process at any system call but the session's few. 0, or -1 with errno. */
-int sandbox_seccomp_session(void);
-
-/*
- * Kills the process at any system call but the n listed ones. What maps memory may do so
- * only without PROT_EXEC, and sendto only without an address. n is at most
- * SANDBOX_CALLS. 0, or -1 with errno.
- */
-#define SANDBOX_CALLS 60
-/* In the list: setsockopt, but for TCP_QUICKACK only. */
-#define SANDBOX_QUICKACK (-2)
-int sandbox_seccomp_only(const int *calls, unsigned n);
-
-/* What lets clone() through the nursery's filter, and room for that filter. */
-struct sandbox_gate {
-	uint64_t secret[3];
-	char room[1024];
-};
-
-/*
- * The same filter for the sessions' ancestor, which they inherit; it also allows wait4,
- * and a clone() for SIGCHLD whose third to fifth argument, which mean nothing then, are
- * gate->secret. The secret is left nowhere but in *gate.
- */
-int sandbox_seccomp_nursery(struct sandbox_gate *gate);
 
 /* Effective capability to change uid (capabilities(7)): uid 0 or ambient. */
 bool sandbox_is_privileged(void);

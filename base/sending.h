@@ -21,8 +21,9 @@ enum send_verb {
 	SEND_LOGIN = 'L',
 	/*
 	 * A message: id sender-local sender-domain skip size body ("7BIT" "8BITMIME"
-	 * "BINARYMIME") flags ("U" needs SMTPUTF8, "T" REQUIRETLS, "R": resume it however
-	 * short it is, and tell of progress) ret ("" FULL HDRS) envid
+	 * "BINARYMIME") flags ("U" needs SMTPUTF8, "T" REQUIRETLS, "t" the same where it is
+	 * offered, "R": resume it however short it is, and tell of progress)
+	 * ret ("" FULL HDRS) envid
 	 * auth n (recipients); beside it the message, open for reading.
 	 */
 	SEND_MESSAGE = 'M',
@@ -88,6 +89,8 @@ enum send_word {
 	/*
 	 * After the last outcome: "yes": another message may follow; "": the sender ends. "" and
 	 * no outcome at all: the peer had closed since the message before, so nothing was said.
+	 * "rest": as "", and the recipients without outcome were not offered, since the peer takes
+	 * no more transactions on this connection (RFC 9422 MAILMAX).
 	 * "cut" and a number: the connection broke in a message that can be resumed (RFC 1845),
 	 * of which the peer had so many octets when it began; recipients without an outcome are
 	 * to be sent again over another connection. The sender ends.

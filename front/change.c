@@ -14,13 +14,6 @@
 #include "base/notify.h"
 #include "front/listen.h"
 
-static void
-log_conf_error(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
 /* For each connection itself, its boundary or its keeper, and one for the way there. */
 void
 change_file_limit(const struct front *f)
@@ -75,7 +68,7 @@ change_reload(struct front *f)
 	if (f->stopping)
 		return;
 	notify("RELOADING=1");
-	if (conf_load(&fresh, f->conf->file, log_conf_error, NULL) == 0)
+	if (conf_load(&fresh, f->conf->file, log_message, NULL) == 0)
 		take_configuration(f, &fresh);
 	else
 		log_error("the new configuration has errors: the old one stays", 0);

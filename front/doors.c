@@ -15,16 +15,9 @@ enum { TLS, AUTH, FLUSH };
 static const struct conf *conf; /* for who becomes a helper */
 
 static void
-log_conf(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
-static void
 find_tls_user(struct user *u)
 {
-	const char *wrong = users_tls(conf, log_conf, u);
+	const char *wrong = users_tls(conf, log_message, u);
 
 	if (wrong != NULL)
 		die_temp(wrong, errno);

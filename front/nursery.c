@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/packet.h"
-#include "front/spawn.h"
+#include "base/spawn.h"
 
 #define BUSY_MS 20
 #define RETRY_MS 100

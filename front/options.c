@@ -11,21 +11,13 @@
 #define USAGE \
 	"usage: smtpd [-c FILE] [-s smtp|submission|submissions|lmtp|odmr] [-L ADDRESS:PORT]..."
 
-static noreturn void
-die_misused(const char *what)
-{
-	log_error(what, errno);
-	log_error(USAGE, 0);
-	_exit(2);
-}
-
 /* What the system refuses may be there later; what nobody can mean is misuse. */
 static noreturn void
 die_listening(const char *why)
 {
 	if (errno != 0)
 		die_temp(why, errno);
-	die_misused(why);
+	die_misused(why, USAGE);
 }
 
 void
@@ -40,7 +32,7 @@ options_read(struct options *o, int argc, char **argv)
 	opterr = 0;
 	/* Sockets handed over win: after a fresh start they are those of -L. */
 	if (listen_take(&o->listeners, &why) == -1)
-		die_misused(why);
+		die_misused(why, USAGE);
 	while ((c = getopt(argc, argv, "c:s:L:")) != -1) {
 		errno = 0;
 		if (c == 'c')
@@ -48,17 +40,17 @@ options_read(struct options *o, int argc, char **argv)
 		else if (c == 'L' && o->listeners.n > 0)
 			continue;
 		else if (c == 'L' && o->service == SERVICE_FETCHED)
-			die_misused("-s fetched: the connection is descriptors 0 and 1");
+			die_misused("-s fetched: the connection is descriptors 0 and 1", USAGE);
 		else if (c == 'L' && listen_open(&opened, optarg, o->service, &why) == -1)
 			die_listening(why);
 		else if (c == 's' && !parse_service(optarg, &o->service))
-			die_misused("-s: expected smtp, submission, submissions, lmtp or odmr");
+			die_misused("-s: expected smtp, submission, submissions, lmtp or odmr", USAGE);
 		else if (c == '?')
-			die_misused("unknown option");
+			die_misused("unknown option", USAGE);
 	}
 	errno = 0;
 	if (optind < argc)
-		die_misused("too many arguments");
+		die_misused("too many arguments", USAGE);
 	if (o->listeners.n == 0)
 		o->listeners = opened;
 	for (unsigned i = 0; i < o->listeners.n; i++)

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -17,6 +16,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/packet.h"
+#include "base/program.h"
 #include "base/sandbox.h"
 #include "base/text.h"
 
@@ -27,36 +27,14 @@ struct starter {
 	pid_t pid[STARTER_HELPERS]; /* running, 0 = not */
 };
 
-/* The program beside ours. Ours may have been replaced: then the name has a mark behind it. */
-static void
-find_program(char out[LIMIT_FILE], const char *name)
-{
-	char own[LIMIT_FILE];
-	ssize_t len = readlink("/proc/self/exe", own, sizeof own - 1);
-	struct text t;
-
-	if (len == -1)
-		die_temp("read /proc/self/exe", errno);
-	while (len > 0 && own[len - 1] != '/')
-		len--;
-	text_init(&t, out, LIMIT_FILE);
-	text_addn(&t, own, (size_t)len);
-	text_add(&t, name);
-	if (!text_ok(&t))
-		die_temp("the path of the programs is too long", 0);
-}
-
-/* The log's place is told, nothing else. */
 static noreturn void
 execute(const struct starter *s, int i)
 {
 	const char *name = s->helpers[i].name;
-	char program[LIMIT_FILE], journal[64] = "JOURNAL_STREAM=";
-	const char *stream = getenv("JOURNAL_STREAM");
-	char *env[] = { stream != NULL ? journal : NULL, NULL };
+	char program[LIMIT_FILE];
+	struct program_env env;
 	char *argv[] = { strdup(name), strdup("-c"), strdup(s->conf_file), strdup("-F"), NULL };
 	struct user u;
-	struct text t;
 	sigset_t none;
 	int feed;
 
@@ -65,9 +43,8 @@ execute(const struct starter *s, int i)
 	(void)signal(SIGTERM, SIG_DFL);
 	(void)signal(SIGINT, SIG_DFL);
 	(void)signal(SIGHUP, SIG_DFL);
-	text_init(&t, journal + strlen(journal), sizeof journal - strlen(journal));
-	text_add(&t, stream != NULL ? stream : "");
-	find_program(program, name);
+	if (!program_beside(program, name))
+		die_temp("find the helper's program", errno);
 	s->helpers[i].find_user(&u);
 	if (u.uid != 0 && sandbox_become(u.uid, u.gid) == -1)
 		die_temp("become the helper's user", errno);
@@ -75,7 +52,7 @@ execute(const struct starter *s, int i)
 	feed = s->feed[i];
 	if (fds_settle(&feed, 1, HELPER_FEED_FD) == -1 || fcntl(feed, F_SETFD, 0) == -1)
 		die_temp("start a helper", errno);
-	(void)execve(program, argv, env);
+	(void)execve(program, argv, program_env(&env));
 	log_reopen();
 	die_temp(program, errno);
 }

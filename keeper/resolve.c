@@ -17,13 +17,6 @@
 #include "keeper/quota.h"
 
 static void
-log_conf_error(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
-static void
 log_mailbox(const char *path, const char *what, int err)
 {
 	struct log_line l;
@@ -374,7 +367,7 @@ expand_address(struct resolver *r, const struct address *a, unsigned depth,
 	if (!name_domain(domain, a->domain))
 		return ANSWER_NO_DOMAIN;
 	errno = 0;
-	switch (conf_load_domain(&d, r->domains, domain, log_conf_error, NULL)) {
+	switch (conf_load_domain(&d, r->domains, domain, log_message, NULL)) {
 	case 0:
 		break;
 	case 1:
@@ -490,7 +483,7 @@ resolve_expand(struct resolver *r, const struct address *a,
 	enum forward_line line;
 
 	if (!name_domain(domain, a->domain) || !name_mailbox(name, a->local) ||
-	    conf_load_domain(&d, r->domains, domain, log_conf_error, NULL) != 0)
+	    conf_load_domain(&d, r->domains, domain, log_message, NULL) != 0)
 		return ANSWER_NO_USER;
 	mailbox_path(path, domain, name);
 	if (find_mailbox(r, path) != 1)

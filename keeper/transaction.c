@@ -273,7 +273,7 @@ transaction_fill_envelope(struct transaction *t, uint64_t size)
 	e->size = size;
 	e->body = t->from.body;
 	e->utf8 = t->from.smtputf8;
-	e->require_tls = false;
+	e->require_tls = t->from.require_tls;
 	e->by = t->from.by;
 	e->release = t->from.release;
 	e->priority = t->from.priority;

@@ -30,6 +30,7 @@ struct mail_from {
 	enum envelope_ret ret;    /* RET and ENVID, RFC 3461 */
 	char envid[LIMIT_ENVID + 1];
 	char auth[LIMIT_ADDRESS + 1]; /* AUTH=, decoded */
+	bool require_tls;         /* RFC 8689 */
 	struct deliver_by by;     /* RFC 2852 */
 	time_t release;           /* RFC 4865; 0 = at once */
 	int priority;             /* RFC 6710, as it counts */

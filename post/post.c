@@ -25,6 +25,7 @@
 
 enum attempt {
 	ATTEMPT_DONE,  /* every recipient has an outcome */
+	ATTEMPT_REST,  /* the others need another connection (RFC 9422 MAILMAX) */
 	ATTEMPT_CUT,   /* the connection broke */
 	ATTEMPT_LATER, /* the server can't now */
 	ATTEMPT_NEVER, /* told: another attempt would end the same way */
@@ -198,7 +199,8 @@ hear_end(struct talk *t, enum attempt *a)
 		t->offset = offset;
 		return true;
 	}
-	*a = t->n_known == t->m->n ? ATTEMPT_DONE : ATTEMPT_LATER;
+	*a = t->n_known == t->m->n                ? ATTEMPT_DONE :
+	     strcmp(t->in.field[0], "rest") == 0 ? ATTEMPT_REST : ATTEMPT_LATER;
 	return t->in.n == 1;
 }
 
@@ -337,11 +339,14 @@ post_send(const struct post *p, const struct post_message *m)
 	t->p = p;
 	t->m = m;
 	for (;;) {
+		unsigned n_known = t->n_known;
 		enum attempt a = attempt_host(t);
 
 		post_bar_clear();
 		if (t->n_known == m->n || a == ATTEMPT_DONE)
 			return t->n_refused > 0 ? POST_REFUSED : POST_SENT;
+		if (a == ATTEMPT_REST && t->n_known > n_known)
+			continue;
 		if (a == ATTEMPT_CUT && t->offset > best) {
 			best = t->offset;
 			idle = 0;

@@ -22,6 +22,7 @@ struct client {
 	void (*progress)(void *arg, uint64_t done, uint64_t all);
 	void *progress_arg;
 	uint64_t resume_from;    /* messages of so many octets and more can be resumed */
+	bool has_rest;           /* of the last message, since MAILMAX was reached */
 	bool unusable;           /* no other message may follow on this connection */
 	uint64_t reply_seconds, final_seconds;
 	unsigned transactions;

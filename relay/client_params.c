@@ -53,8 +53,9 @@ add_wishes(struct text *t, const struct client *c, const struct client_message *
 	if (m->require_tls)
 		text_add(t, " REQUIRETLS");
 	if (c->offer.have & EXT_DSN) {
+		/* RFC 8689 5: what must travel safely does not come back whole. */
 		if (m->ret != RET_UNSAID)
-			text_add(t, m->ret == RET_FULL ? " RET=FULL" : " RET=HDRS");
+			text_add(t, m->ret == RET_FULL && !m->require_tls ? " RET=FULL" : " RET=HDRS");
 		if (m->envid[0] != '\0')
 			add_xtext(t, " ENVID=", m->envid);
 	}

@@ -267,10 +267,11 @@ run_transaction(struct transaction *t)
 	report_failure(t, t->mail_taken);
 }
 
-/* What was taken in vain is named again. */
+/* What was taken in vain is named again, and counts once (RFC 9422, MAILMAX). */
 static void
 begin_again(struct transaction *t)
 {
+	t->c->transactions--;
 	for (unsigned i = t->first; i < t->m->n; i++)
 		if (t->m->to[i].state == TO_TAKEN)
 			t->m->to[i].state = TO_WAITS;
@@ -286,10 +287,12 @@ is_hopeless(struct transaction *t)
 	bool binary = transaction_offers(t, EXT_BINARYMIME) && transaction_offers(t, EXT_CHUNKING);
 	enum content_fit fit;
 	const char *late = client_timed_object(t->c, t->m);
+	bool requires = t->c->tls && transaction_offers(t, EXT_REQUIRETLS);
 
+	t->m->require_tls |= t->m->wish_tls && requires;
 	if (late != NULL) {
 		transaction_reject(t, "5.4.7", late, "");
-	} else if (t->m->require_tls && !(t->c->tls && transaction_offers(t, EXT_REQUIRETLS))) {
+	} else if (t->m->require_tls && !requires) {
 		transaction_reject(t, "5.7.30", "the next hop does not offer REQUIRETLS", "");
 	} else if (t->m->utf8 && !transaction_offers(t, EXT_SMTPUTF8)) {
 		transaction_reject(t, "5.6.7", "the next hop does not offer SMTPUTF8", "");
@@ -348,6 +351,7 @@ client_send(struct client *c, struct client_message *m, client_report *report, v
 	c->cut = false;
 	c->offset = 0;
 	m->transid[0] = '\0';
+	c->has_rest = false;
 	if (is_hopeless(t) || is_out_of_step(t, c))
 		return;
 	for (;;) {
@@ -355,18 +359,17 @@ client_send(struct client *c, struct client_message *m, client_report *report, v
 			;
 		if (t->first == m->n || !is_transaction_alive(t))
 			break;
-		if (c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max) {
-			transaction_reject(t, "4.5.3",
-			                   "the next hop takes no more on this connection", "");
+		c->has_rest = c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max;
+		if (c->has_rest)
 			break;
-		}
 		run_transaction(t);
 		if (t->again)
 			begin_again(t);
 	}
 	if (c->cut)
 		return;
-	transaction_reject(t, "4.4.2", "the connection was given up", "");
+	if (!c->has_rest)
+		transaction_reject(t, "4.4.2", "the connection was given up", "");
 	if (c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max &&
 	    is_transaction_alive(t)) {
 		client_quit(c);

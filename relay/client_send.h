@@ -33,6 +33,7 @@ struct client_message {
 	int priority;                 /* RFC 6710 */
 	bool priority_field;          /* in the header, for hops that do not offer it (RFC 6758) */
 	bool eager;                   /* resumed however short, and its progress told */
+	bool wish_tls;                /* REQUIRETLS where it is offered (RFC 8689 5) */
 	enum envelope_ret ret;
 	char envid[LIMIT_ENVID + 1];
 	char auth[LIMIT_ADDRESS + 1];
@@ -46,8 +47,9 @@ typedef void client_report(void *arg, unsigned i, const struct client_verdict *v
 
 /*
  * Sends m. Afterwards each recipient has been reported, but where io's trouble is
- * CLIENT_ABANDONED, and where c->cut says that another connection will go on where this
- * one broke (RFC 1845); and c->unusable tells whether the connection is good for another.
+ * CLIENT_ABANDONED, or where c->has_rest: then those who wait are for another connection; or
+ * where c->cut says that another one will go on where this one broke (RFC 1845).
+ * c->unusable tells whether this one is good for another message.
  */
 void client_send(struct client *c, struct client_message *m, client_report *report,
                  void *arg);

@@ -11,7 +11,8 @@ enum control_word {
 	 * To the runner: a queue's directory name, then "" (what is due, nothing where
 	 * deliver = hold), CONTROL_NAME (what is due, there too), CONTROL_ASKED (its owner
 	 * wants it: whatever is due or not, unless that was done a moment ago), or CONTROL_NOW
-	 * (whatever is due or not); then an id for the log, or "".
+	 * (whatever is due or not); then an id for the log, or ""; then how many connections
+	 * it may have, from 1 on.
 	 */
 	CONTROL_RUN = 'd',
 	/*
@@ -20,12 +21,15 @@ enum control_word {
 	 * them, an id for the log. Answered like CONTROL_RUN.
 	 */
 	CONTROL_TURN = 't',
+	/* To the runner, at any time: how many it may have from now on; it ends those beyond. */
+	CONTROL_SHARE = 'n',
 	/* From it: start a sender; beside it the sender's end of its boundary. Not answered. */
 	CONTROL_SENDER = 's',
 	/*
 	 * From it: have a report queued by `spool`. Beside it two files at their start: the
-	 * message, and the envelope in qmail-queue's form. Answered by CONTROL_REPORTED and
-	 * nothing else before it.
+	 * message, and the envelope in qmail-queue's form; "tls" where it must travel as its
+	 * subject had to (RFC 8689 5), or "". Answered by CONTROL_REPORTED, with no
+	 * CONTROL_RUN before it.
 	 */
 	CONTROL_REPORT = 'i',
 	/* To the runner: a letter of enum control_reported. */

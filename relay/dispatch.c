@@ -71,6 +71,8 @@ give_domain(struct dispatch *d, struct runner_seat *s)
 	packet_add(&p, s->domain);
 	packet_add(&p, s->how);
 	packet_add(&p, s->id);
+	s->share = dispatch_share(d, s);
+	packet_addu(&p, s->share);
 	if (packet_send(s->control, &p, -1) == -1) {
 		log_error("ask a runner", errno);
 		return false;
@@ -101,22 +103,20 @@ assign(struct dispatch *d)
 	static struct runner_seat wanted;
 
 	assign_turned(d);
-	for (unsigned i = 0; i < d->n_seats; i++) {
-		struct runner_seat *s = &d->seats[i];
+	while (d->n_busy < d->n_seats && dispatch_take(d, &wanted)) {
+		struct runner_seat *s = dispatch_seat(d, wanted.way);
 
-		if (s->busy)
-			continue;
-		if (!dispatch_take(d, &wanted))
-			return;
 		if (s->pid == 0 && !dispatch_start_runner(d, s))
 			return; /* the timer comes again */
 		memcpy(s->domain, wanted.domain, sizeof s->domain);
 		memcpy(s->how, wanted.how, sizeof s->how);
 		memcpy(s->id, wanted.id, sizeof s->id);
 		s->tries = wanted.tries;
+		s->way = wanted.way;
 		if (!give_domain(d, s))
 			leave_seat(d, s);
 	}
+	dispatch_tell_shares(d);
 }
 
 static void
@@ -164,9 +164,10 @@ on_report(struct dispatch *d, struct runner_seat *s, struct packet *p)
 {
 	int message = p->fd[0], envelope = p->fd[1];
 
-	if (message == -1 || envelope == -1 || s->spool != 0)
+	if (message == -1 || envelope == -1 || s->spool != 0 || p->n != 1)
 		return false;
 	p->fd[0] = p->fd[1] = -1;
+	s->spool_tls = strcmp(p->field[0], "tls") == 0;
 	return dispatch_start_spool(d, s, message, envelope) || answer_report(s, REPORTED_LATER);
 }
 
@@ -265,8 +266,8 @@ is_listening(const struct dispatch *d)
 static bool
 has_work(const struct dispatch *d)
 {
-	return d->n_busy > 0 ||
-	       (!must_stop && (d->n_pending > 0 || d->n_turned > 0 || d->scan != NULL));
+	return d->n_busy > 0 || (!must_stop && (d->n_pending > 0 || d->n_turned > 0 ||
+	                                        d->scan != NULL || d->passed_over));
 }
 
 static void

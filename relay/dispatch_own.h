@@ -16,8 +16,11 @@ struct runner_seat {
 	char how[8];
 	char id[LIMIT_ID + 1];
 	unsigned tries;              /* that found another flush at it */
+	uint64_t way;                /* way_number(), of the last domain */
+	unsigned share;              /* of the connections to it, as the runner was told */
 	pid_t spool;                 /* queues a report; 0 = none */
 	int64_t spool_until;
+	bool spool_tls;              /* with REQUIRETLS */
 };
 
 /* A domain that waits for a runner. */
@@ -26,6 +29,7 @@ struct pending {
 	char how[8];
 	char id[LIMIT_ID + 1];       /* of who has asked, or "" */
 	unsigned tries;
+	uint64_t way;
 	int64_t after;               /* clock_ms() */
 };
 
@@ -49,6 +53,8 @@ struct dispatch {
 	DIR *scan;
 	char scanned[LIMIT_NAME + 1]; /* read and not given away yet */
 	bool scanned_due;
+	uint64_t scanned_way;
+	bool passed_over;             /* the scan met a domain that had to wait, and dropped it */
 	int64_t scan_again;           /* clock_ms() */
 	unsigned n_pending;
 	struct pending pending[PENDING_MAX];
@@ -80,8 +86,17 @@ void dispatch_drop_turns(struct dispatch *d);
 /* Begins to read the spool; the second does so where it is time to. */
 void dispatch_scan(struct dispatch *d);
 void dispatch_scan_again(struct dispatch *d);
-/* A domain for the seat. False: there is none that may be run now. */
+/* A domain: domain, how, tries and way of s. False: there is none that may be run now. */
 bool dispatch_take(struct dispatch *d, struct runner_seat *s);
+/* dispatch_share.c: of one fixed hop's connections each runner that is at it has some. */
+uint64_t dispatch_way(const struct dispatch *d, const char *domain);
+bool dispatch_has_room(const struct dispatch *d, uint64_t way);
+/* The seat for it: idle, best with connections to that hop. NULL: none is idle. */
+struct runner_seat *dispatch_seat(struct dispatch *d, uint64_t way);
+/* How many s may have, busy or about to be. */
+unsigned dispatch_share(const struct dispatch *d, const struct runner_seat *s);
+/* Tells those for whom that has changed. */
+void dispatch_tell_shares(struct dispatch *d);
 
 /* False: logged. */
 bool dispatch_start_runner(struct dispatch *d, struct runner_seat *s);

@@ -1,14 +1,13 @@
 /* See dispatch_own.h: what is forked, and who it becomes. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fds.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "base/sandbox.h"
 #include "relay/dispatch_own.h"
 #include "relay/runner.h"
@@ -91,28 +90,15 @@ dispatch_start_sender(const struct dispatch *d, int end)
 	(void)close(end);
 }
 
-/* The program beside ours; a name has a mark behind it when ours was replaced. */
-static bool
-find_spool(char out[LIMIT_FILE])
-{
-	ssize_t len = readlink("/proc/self/exe", out, LIMIT_FILE - 1);
-	char *slash;
-
-	if (len == -1)
-		return false;
-	out[len] = '\0';
-	slash = strrchr(out, '/');
-	return slash != NULL && text_copy(slash + 1, LIMIT_FILE - (size_t)(slash + 1 - out), "spool");
-}
-
 static noreturn void
-be_spool(const struct dispatch *d, int message, int envelope)
+be_spool(const struct dispatch *d, bool tls, int message, int envelope)
 {
 	char program[LIMIT_FILE], name[] = "spool", option[] = "-c", file[LIMIT_FILE];
-	char *argv[] = { name, option, file, NULL };
+	char requires[] = "-r";
+	char *argv[] = { name, option, file, tls ? requires : NULL, NULL };
 
 	set_child_signals(d);
-	if (!text_copy(file, sizeof file, d->setup->conf->file) || !find_spool(program) ||
+	if (!text_copy(file, sizeof file, d->setup->conf->file) || !program_beside(program, name) ||
 	    (d->setup->owner != 0 && sandbox_become(d->setup->owner, d->setup->owner_gid) == -1) ||
 	    dup2(message, 0) == -1 || dup2(envelope, 1) == -1) {
 		log_error("start spool", errno);
@@ -128,7 +114,7 @@ dispatch_start_spool(const struct dispatch *d, struct runner_seat *s, int messag
 {
 	s->spool = fork();
 	if (s->spool == 0)
-		be_spool(d, message, envelope);
+		be_spool(d, s->spool_tls, message, envelope);
 	if (s->spool == -1)
 		log_error("fork for spool", errno);
 	(void)close(message); /* spool's */

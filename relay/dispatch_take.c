@@ -42,7 +42,7 @@ dispatch_add(struct dispatch *d, const char *domain, const char *how, const char
 		if (d->n_pending == PENDING_MAX)
 			return; /* the timer finds it */
 		d->n_pending++;
-		*p = (struct pending){ .tries = tries };
+		*p = (struct pending){ .tries = tries, .way = dispatch_way(d, domain) };
 		(void)text_copy(p->domain, sizeof p->domain, domain); /* checked */
 	}
 	if (strength(how) > strength(p->how))
@@ -50,7 +50,7 @@ dispatch_add(struct dispatch *d, const char *domain, const char *how, const char
 	/* The log knows the request that came first; others were told that it is under way. */
 	if (p->id[0] == '\0')
 		(void)text_copy(p->id, sizeof p->id, id); /* of one size */
-	p->after = tries > 0 ? clock_ms() + BUSY_MS : 0;
+	p->after = tries > 0 && tries < BUSY_TRIES ? clock_ms() + BUSY_MS : 0;
 }
 
 /* The next word of *s, which is cut off there; "" at the end. */
@@ -178,9 +178,13 @@ dispatch_scan(struct dispatch *d)
 void
 dispatch_scan_again(struct dispatch *d)
 {
-	if (d->setup->scan == DISPATCH_DUE && d->scan == NULL && d->n_busy > 0 && !d->stop &&
-	    clock_ms() >= d->scan_again)
+	bool again = d->n_busy > 0 && clock_ms() >= d->scan_again;
+
+	again |= d->passed_over && d->n_pending < PENDING_MAX / 8;
+	if (d->setup->scan == DISPATCH_DUE && d->scan == NULL && again && !d->stop) {
+		d->passed_over = false;
 		dispatch_scan(d);
+	}
 }
 
 /* The next directory of the spool that is due. False: the scan has ended. */
@@ -200,6 +204,7 @@ scan_next(struct dispatch *d)
 			continue;
 		(void)text_copy(d->scanned, sizeof d->scanned, e->d_name); /* NAME_MAX */
 		d->scanned_due = true;
+		d->scanned_way = dispatch_way(d, d->scanned);
 		return true;
 	}
 	if (d->scan != NULL)
@@ -208,7 +213,24 @@ scan_next(struct dispatch *d)
 	return false;
 }
 
-/* A domain for the seat. False: there is none that may be run now. */
+/*
+ * The scanned domain's hop is busy: others must not wait behind it. It waits with those that were
+ * asked for; where there is no room a second scan finds what is due (--all then waits). False:
+ * nothing is to be done but to wait.
+ */
+static bool
+wait_for_room(struct dispatch *d)
+{
+	if (d->n_pending < PENDING_MAX / 2)
+		dispatch_add(d, d->scanned, d->setup->now ? CONTROL_NOW : "", "", BUSY_TRIES);
+	else if (d->setup->scan == DISPATCH_DUE)
+		d->passed_over = true;
+	else
+		return false;
+	d->scanned_due = false;
+	return true;
+}
+
 bool
 dispatch_take(struct dispatch *d, struct runner_seat *s)
 {
@@ -217,18 +239,25 @@ dispatch_take(struct dispatch *d, struct runner_seat *s)
 	if (d->stop)
 		return false;
 	for (struct pending *p = d->pending; p < d->pending + d->n_pending; p++) {
-		if (p->after > now || find_running(d, p->domain) != NULL)
+		if (p->after > now || !dispatch_has_room(d, p->way) ||
+		    find_running(d, p->domain) != NULL)
 			continue;
 		(void)text_copy(s->domain, sizeof s->domain, p->domain); /* of one size */
 		(void)text_copy(s->how, sizeof s->how, p->how);
 		(void)text_copy(s->id, sizeof s->id, p->id);
 		s->tries = p->tries;
+		s->way = p->way;
 		*p = d->pending[--d->n_pending];
 		return true;
 	}
-	if (!scan_next(d))
+	do {
+		if (!scan_next(d))
+			return false;
+	} while (!dispatch_has_room(d, d->scanned_way) && wait_for_room(d));
+	if (!dispatch_has_room(d, d->scanned_way))
 		return false;
 	d->scanned_due = false;
+	s->way = d->scanned_way;
 	(void)text_copy(s->domain, sizeof s->domain, d->scanned);
 	(void)text_copy(s->how, sizeof s->how, d->setup->now ? CONTROL_NOW : "");
 	s->id[0] = '\0';

@@ -146,6 +146,8 @@ dispatch_give_turn(struct dispatch *d, struct runner_seat *s)
 	if (!sent)
 		return false;
 	s->domain[0] = s->how[0] = s->id[0] = '\0';
+	s->way = 0; /* nobody shares a customer's connection */
+	s->share = 1;
 	s->turned = s->busy = true;
 	d->n_busy++;
 	return true;

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,43 +11,21 @@
 #include "base/fds.h"
 #include "base/helper.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "base/sandbox.h"
 #include "base/sts_fetch.h"
 #include "relay/away.h"
 
-/* The program `sts` beside ours. Ours may have been replaced: then a mark is behind it. */
-static bool
-find_program(char out[LIMIT_FILE])
-{
-	ssize_t len = readlink("/proc/self/exe", out, LIMIT_FILE - 1);
-	char *slash;
-
-	if (len == -1)
-		return false;
-	out[len] = '\0';
-	slash = strrchr(out, '/');
-	return slash != NULL && text_copy(slash + 1, LIMIT_FILE - (size_t)(slash + 1 - out), "sts");
-}
-
-/* The log's place is told, nothing else. */
 static noreturn void
 execute(char *program)
 {
-	char journal[80];
-	const char *stream = getenv("JOURNAL_STREAM");
-	char *env[] = { NULL, NULL };
+	struct program_env env;
 	char name[] = "sts", feed[] = "-F";
 	char *argv[] = { name, feed, NULL };
-	struct text t;
 
-	text_init(&t, journal, sizeof journal);
-	text_add(&t, "JOURNAL_STREAM=");
-	text_add(&t, stream != NULL ? stream : "");
-	if (stream != NULL && text_ok(&t))
-		env[0] = journal;
 	(void)fcntl(HELPER_FEED_FD, F_SETFD, 0);
 	(void)fcntl(STS_CA_FD, F_SETFD, 0); /* both are open */
-	(void)execve(program, argv, env);
+	(void)execve(program, argv, program_env(&env));
 	die_temp(program, errno);
 }
 
@@ -60,7 +36,7 @@ be_fetcher(const struct router_setup *setup, int feed, int ca)
 	struct pollfd p = { HELPER_FEED_FD, POLLIN, 0 };
 	char program[LIMIT_FILE];
 
-	if (!find_program(program))
+	if (!program_beside(program, "sts"))
 		die_temp("find the program sts", errno);
 	log_close();
 	if (fds_settle(fds, 2, HELPER_FEED_FD) == -1)

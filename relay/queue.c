@@ -16,6 +16,7 @@
 
 #include "base/address.h"
 #include "base/log.h"
+#include "base/name.h"
 #include "base/num.h"
 #include "base/text.h"
 
@@ -41,15 +42,6 @@ queue_is_domain(const char *name)
 	return queue_domain(domain, name);
 }
 
-static int
-hex_value(char c)
-{
-	const char *digits = "0123456789ABCDEF";
-	const char *p = c != '\0' ? strchr(digits, c) : NULL;
-
-	return p != NULL ? (int)(p - digits) : -1;
-}
-
 bool
 queue_domain(char out[LIMIT_DOMAIN + 3], const char *name)
 {
@@ -57,18 +49,16 @@ queue_domain(char out[LIMIT_DOMAIN + 3], const char *name)
 
 	text_init(&t, out, LIMIT_DOMAIN + 3);
 	for (const char *p = name; *p != '\0'; p++) {
-		int high, low;
+		char octet;
 
 		if ((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
 		    ((*p == '.' || *p == '-') && p > name)) {
 			text_addc(&t, *p);
 			continue;
 		}
-		high = *p == '%' ? hex_value(p[1]) : -1;
-		low = high >= 0 ? hex_value(p[2]) : -1;
-		if (low < 0)
+		if (!name_octet(&octet, p))
 			return false;
-		text_addc(&t, (char)(high << 4 | low));
+		text_addc(&t, octet);
 		p += 2;
 	}
 	return text_ok(&t) && t.len > 0 && is_address_safe("x", out) &&

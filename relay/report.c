@@ -158,6 +158,7 @@ static const struct {
 	{ "5.4.7", "It could not be delivered in the time that there was." },
 	{ "5.6", "The message has a form that the other server cannot take." },
 	{ "5.7.1", "The other server's rules do not allow it." },
+	{ "5.7.10", "The message must travel encrypted, and the other server cannot do so." },
 	{ "5.7.30", "The message must travel encrypted, and the other server cannot do so." },
 	{ "5.7", "The other server's rules do not allow it." },
 	{ "4.1", "The other server has trouble with the address." },
@@ -346,8 +347,11 @@ header_of(const char *s, size_t len)
 static bool
 wants_full(const struct report *r, size_t len)
 {
-	/* RFC 3461 4.3: RET is about failures; what came BINARYMIME can't stand in 8bit. */
-	return r->kind == REPORT_FAILED && r->e->ret == RET_FULL &&
+	/*
+	 * RFC 3461 4.3: RET is about failures; RFC 8689 5: it is HDRS where TLS is required; what
+	 * came BINARYMIME can't stand in 8bit.
+	 */
+	return r->kind == REPORT_FAILED && r->e->ret == RET_FULL && !r->e->require_tls &&
 	       r->e->body != BODY_BINARYMIME && len < LIMIT_REPORT_MESSAGE;
 }
 

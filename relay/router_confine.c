@@ -10,27 +10,16 @@
 
 #include "base/sandbox.h"
 
-#ifdef SYS_poll
-#define POLL SYS_poll, SYS_ppoll
-#define EPOLL_WAIT SYS_epoll_wait, SYS_epoll_pwait
-#else
-#define POLL SYS_ppoll
-#define EPOLL_WAIT SYS_epoll_pwait
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define ASAN_CALLS SYS_sigaltstack, SYS_mprotect, SYS_gettid, SYS_sched_yield
-#else
-#define ASAN_CALLS SYS_gettid
-#endif
 
 static const int calls[] = {
 	/* memory, time, randomness, the log */
 	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise,
 	SYS_getrandom, SYS_getpid, SYS_clock_gettime, SYS_gettimeofday, SYS_futex,
 	SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_writev, SYS_readv,
-	SYS_sysinfo /* of qsort(3), once it sorts much */, ASAN_CALLS,
+	SYS_sysinfo /* of qsort(3), once it sorts much */, SYS_gettid, SANDBOX_SANITIZER
 	/* packets, and the pairs over which the fetcher is asked */
-	SYS_sendmsg, SYS_recvmsg, SYS_socketpair, SYS_shutdown, POLL, EPOLL_WAIT, SYS_epoll_ctl,
+	SYS_sendmsg, SYS_recvmsg, SYS_socketpair, SYS_shutdown, SANDBOX_POLL,
+	SANDBOX_EPOLL_WAIT, SYS_epoll_ctl,
 	/* DNS */
 	SYS_socket, SYS_bind, SYS_connect, SYS_sendto, SYS_recvfrom, SYS_fcntl, SYS_ioctl,
 	SYS_setsockopt, SYS_getsockopt, SYS_getsockname, SYS_getpeername,

@@ -6,18 +6,15 @@
 #include "relay/runner.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/sandbox.h"
+#include "base/num.h"
 #include "relay/control.h"
 #include "relay/runner_run.h"
 
@@ -67,8 +64,13 @@ load_next(struct run *r)
 		if (loaded != QUEUE_LOADED)
 			continue;
 		w->used = true;
-		w->strict = w->m.e.require_tls;
+		w->strict = run_is_strict(r, &w->m.e);
 		w->dirty = false;
+		w->from = w->cuts = w->idle_cuts = 0;
+		w->offset = 0;
+		for (unsigned i = 0; i < w->m.e.n; i++)
+			w->outcomes[i] = (struct outcome){ .class = 0 };
+		w->host[0] = w->address[0] = w->tls[0] = '\0';
 		if (w->m.e.hold) {
 			queue_unload(&w->m);
 			w->used = false;
@@ -81,11 +83,6 @@ load_next(struct run *r)
 			queue_unload(&w->m);
 			w->used = false;
 		} else {
-			w->from = w->cuts = w->idle_cuts = 0;
-			w->offset = 0;
-			for (unsigned i = 0; i < w->m.e.n; i++)
-				w->outcomes[i].class = 0;
-			w->host[0] = w->address[0] = w->tls[0] = '\0';
 			r->waiting[r->n_waiting++] = w;
 			return true;
 		}
@@ -113,11 +110,21 @@ check_barren(struct run *r)
 
 	if (r->barren < RUNNER_BARREN || n->is || r->route.n == 0)
 		return;
-	n->is = true;
+	n->is = n->met = true;
 	n->why = (struct outcome){ .class = '4', .code = "4.4.2",
 	                           .reply = "connections to this server break" };
 	run_hop_name(r, 0, r->strict, name);
 	schedule_failed(&r->schedule, name, r->setup->conf, time(NULL), n->why.code, n->why.reply);
+}
+
+static unsigned
+count_used(const struct run *r)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_slots; i++)
+		n += r->slots[i].state != SLOT_FREE;
+	return n;
 }
 
 /* One more connection, while none is just being made. False: there will be none. */
@@ -131,7 +138,7 @@ connect_more(struct run *r)
 	if (find_slot(r, SLOT_CONNECTING) != NULL || find_slot(r, SLOT_LOGIN) != NULL)
 		return true;
 	s = find_slot(r, SLOT_FREE);
-	if (s == NULL)
+	if (s == NULL || count_used(r) >= r->share)
 		return true;
 	if (run_is_over(r))
 		return false;
@@ -149,15 +156,21 @@ connect_more(struct run *r)
 static void
 assign(struct run *r)
 {
+	bool barred = r->turned && r->strict;
+
 	while (r->n_waiting > 0 || load_next(r)) {
 		struct slot *s = find_slot(r, SLOT_IDLE);
 
+		if (s != NULL && count_used(r) > r->share) {
+			slot_quit(s);
+			continue;
+		}
 		/* Nothing that wants REQUIRETLS over a connection that the other side has made. */
-		if (s != NULL && !(r->turned && r->strict)) {
+		if (s != NULL && !barred) {
 			slot_send(r, s, r->waiting[--r->n_waiting]);
 			continue;
 		}
-		if (connect_more(r) || find_slot(r, SLOT_SENDING) != NULL)
+		if (!barred && (connect_more(r) || find_slot(r, SLOT_SENDING) != NULL))
 			return;
 		/* No connection now, and none to come: the rest of the pass ends so. */
 		settle_unsent(r, r->waiting[--r->n_waiting]);
@@ -180,10 +193,23 @@ wait_ms(const struct run *r)
 	return left < 0 ? 0 : (int)left;
 }
 
+/* While a domain is run the dispatcher has nothing to say but how many connections it may have. */
+static void
+hear_control(struct run *r)
+{
+	static struct packet p;
+
+	if (packet_recv(r->setup->control, &p) == 1 && run_share(r, &p))
+		return;
+	packet_close_fds(&p);
+	must_stop = 1; /* it is gone: what is being sent is sent */
+}
+
 static void
 poll_slots(struct run *r)
 {
-	struct pollfd p[2 * LIMIT_PER_DESTINATION];
+	struct pollfd p[2 * LIMIT_PER_DESTINATION + 1];
+	unsigned end = 2 * r->n_slots;
 	int n;
 
 	for (unsigned i = 0; i < r->n_slots; i++) {
@@ -193,13 +219,16 @@ poll_slots(struct run *r)
 		p[2 * i] = (struct pollfd){ s->boundary, s->tls == -1 ? POLLIN : 0, 0 };
 		p[2 * i + 1] = (struct pollfd){ s->tls, POLLIN, 0 };
 	}
-	n = r->queue.unsynced ? poll(p, 2 * r->n_slots, RUNNER_SYNC_MS) : 0;
+	p[end] = (struct pollfd){ must_stop ? -1 : r->setup->control, POLLIN, 0 };
+	n = r->queue.unsynced ? poll(p, end + 1, RUNNER_SYNC_MS) : 0;
 	if (n == 0) {
 		/* Nothing to do meanwhile: what is finished gets to disk. */
 		if (queue_sync(&r->queue) == -1)
 			log_error("sync a queue", errno);
-		n = poll(p, 2 * r->n_slots, wait_ms(r));
+		n = poll(p, end + 1, wait_ms(r));
 	}
+	if (n > 0 && p[end].revents != 0)
+		hear_control(r);
 	for (unsigned i = 0; i < r->n_slots; i++) {
 		struct slot *s = &r->slots[i];
 
@@ -227,6 +256,8 @@ pass(struct run *r, bool strict)
 {
 	r->strict = strict;
 	r->barren = 0;
+	if (!r->turned)
+		run_quit(r, strict, false);
 	queue_rewind(&r->queue);
 	for (;;) {
 		assign(r);
@@ -236,10 +267,9 @@ pass(struct run *r, bool strict)
 		if (has_busy(r))
 			poll_slots(r);
 	}
-	/* A turned connection is for the next domain, too. */
-	for (unsigned i = 0; i < r->n_slots; i++)
-		if (r->slots[i].state != SLOT_FREE && !r->turned)
-			slot_quit(&r->slots[i]);
+	/* Connections that prove themselves are for those messages alone; turned ones for all. */
+	if (!r->turned)
+		run_quit(r, strict, true);
 	if (queue_sync(&r->queue) == -1)
 		log_error("sync a queue", errno);
 }
@@ -297,14 +327,14 @@ is_to_run(struct run *r, const char *how, enum control_done *done)
 		*done = DONE_ERROR;
 		return false;
 	}
-	r->held = r->next.kind == NEXT_HOLD;
+	r->held = r->way.next.kind == NEXT_HOLD;
 	if (r->held && how[0] == '\0') {
 		*done = DONE_HELD;
 		run_put_off(r);
 		return false;
 	}
 	if (r->held)
-		r->next.kind = r->next.host[0] != '\0' ? NEXT_SMTP : NEXT_MX;
+		r->way.next.kind = r->way.next.host[0] != '\0' ? NEXT_SMTP : NEXT_MX;
 	r->now = strcmp(how, CONTROL_NOW) == 0 ||
 	         (strcmp(how, CONTROL_ASKED) == 0 && is_asked_anew(r));
 	return true;
@@ -315,9 +345,7 @@ run_domain(struct run *r, const char *name, const char *how)
 {
 	enum control_done done;
 
-	r->routed = false;
 	r->sent = r->failed = r->left = 0;
-	memset(r->no_hop, 0, sizeof r->no_hop);
 	switch (queue_open(&r->queue, name)) {
 	case QUEUE_OPEN:
 		break;
@@ -330,8 +358,11 @@ run_domain(struct run *r, const char *name, const char *how)
 		return DONE_ERROR;
 	}
 	(void)queue_domain(r->domain, name); /* queue_open() has asked */
-	if (is_to_run(r, how, &done))
+	if (is_to_run(r, how, &done)) {
+		run_take_kept(r);
 		run_passes(r);
+		run_keep(r);
+	}
 	queue_close(&r->queue);
 	return done;
 }
@@ -352,44 +383,6 @@ run_log_asked(const struct run *r, const char *id, const char *name, const char 
 }
 
 /* -- the process ------------------------------------------------------------------------------------------ */
-
-/* `relay-login`: read before the lock, by the runner alone. */
-static bool
-read_login(struct run *r)
-{
-	const char *file = r->setup->conf->relay_login;
-	char buf[sizeof r->login + sizeof r->password + 2];
-	int fd = file[0] == '\0' ? -1 : open(file, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd == -1 ? -1 : read(fd, buf, sizeof buf - 1);
-	char *password, *end;
-	struct stat st;
-	bool good;
-
-	if (file[0] == '\0')
-		return true;
-	good = n >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 077) == 0;
-	if (!good)
-		log_error(n >= 0 ? "relay-login: others may read or write it" : "read relay-login",
-		          n >= 0 ? 0 : errno);
-	if (fd != -1)
-		(void)close(fd); /* only read */
-	if (!good)
-		return false;
-	buf[n] = '\0';
-	password = strchr(buf, '\n');
-	end = password == NULL ? NULL : password + 1 + strcspn(password + 1, "\n");
-	if (password != NULL)
-		*password++ = '\0';
-	if (end != NULL)
-		*end = '\0';
-	good = password != NULL && buf[0] != '\0' && password[0] != '\0' &&
-	       text_copy(r->login, sizeof r->login, buf) &&
-	       text_copy(r->password, sizeof r->password, password);
-	explicit_bzero(buf, sizeof buf);
-	if (!good)
-		log_error("relay-login: expected two lines, login and password", 0);
-	return good;
-}
 
 static bool
 prepare(struct run *r)
@@ -416,31 +409,6 @@ prepare(struct run *r)
 	return true;
 }
 
-static bool
-confine(const struct runner_setup *setup)
-{
-	static const struct rlimit none = { 0, 0 };
-
-	if (!setup->lock)
-		return true;
-	if ((setup->uid != 0 && sandbox_become(setup->uid, setup->gid) == -1) ||
-	    (setup->uid == 0 && sandbox_drop_capabilities() == -1) ||
-	    setrlimit(RLIMIT_CORE, &none) == -1 || sandbox_no_new_privs() == -1) {
-		log_error("confine a runner", errno);
-		return false;
-	}
-	switch (sandbox_landlock_files(setup->state, setup->domains)) {
-	case -1:
-		log_error("confine a runner", errno);
-		return false;
-	case 0:
-		log_notice("this kernel lacks Landlock ABI 2: running without it");
-		return true;
-	default:
-		return true;
-	}
-}
-
 /* CONTROL_RUN. */
 static enum control_done
 take_run(struct run *r, const struct packet *p)
@@ -456,10 +424,13 @@ take_run(struct run *r, const struct packet *p)
 	char name[LIMIT_NAME + 1], how[8], id[LIMIT_ID + 1];
 	const char *word = "failed";
 	enum control_done done;
+	uint64_t share;
 
-	if (p->n != 3 || p->fd[0] != -1 || !text_copy(name, sizeof name, p->field[0]) ||
-	    !text_copy(how, sizeof how, p->field[1]) || !text_copy(id, sizeof id, p->field[2]))
+	if (p->n != 4 || p->fd[0] != -1 || !text_copy(name, sizeof name, p->field[0]) ||
+	    !text_copy(how, sizeof how, p->field[1]) || !text_copy(id, sizeof id, p->field[2]) ||
+	    !parse_u64(p->field[3], r->n_slots, &share) || share == 0)
 		return 0;
+	r->share = (unsigned)share;
 	done = run_domain(r, name, how);
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (words[i].done == done)
@@ -494,12 +465,15 @@ runner_work(const struct runner_setup *setup)
 
 	r.setup = setup;
 	r.conn = -1;
-	if (!read_login(&r) || !prepare(&r) || !confine(setup))
+	if (!run_read_login(&r) || !prepare(&r) || !run_confine(setup))
 		return 111;
-	while (!must_stop && packet_recv(setup->control, &p) == 1) {
-		enum control_done done = p.letter == CONTROL_RUN  ? take_run(&r, &p) :
-		                         p.letter == CONTROL_TURN ? take_turn(&r, &p) : 0;
+	while (run_wait(&r), !must_stop && packet_recv(setup->control, &p) == 1) {
+		enum control_done done;
 
+		if (run_share(&r, &p))
+			continue;
+		done = p.letter == CONTROL_RUN  ? take_run(&r, &p) :
+		       p.letter == CONTROL_TURN ? take_turn(&r, &p) : 0;
 		packet_close_fds(&p);
 		if (done == 0)
 			return 111;
@@ -508,5 +482,6 @@ runner_work(const struct runner_setup *setup)
 		if (packet_send(setup->control, &p, -1) == -1)
 			return 111;
 	}
+	run_quit(&r, true, true);
 	return 0;
 }

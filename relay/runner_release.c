@@ -103,7 +103,7 @@ deliver_one(struct run *r, struct work *w, unsigned i)
 	if (fd == -1)
 		log_error("copy a message into STATE/tmp", errno);
 	else
-		answer = run_inject(r, fd, &w->m.e.sender, &to->address);
+		answer = run_inject(r, fd, &w->m.e.sender, &to->address, w->m.e.require_tls);
 	if (fd != -1)
 		(void)close(fd); /* it has no name */
 	if (answer == REPORTED_YES) {

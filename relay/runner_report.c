@@ -40,25 +40,31 @@ make_envelope(const struct address *from, const struct address *to)
 }
 
 static enum control_reported
-wait_for_answer(const struct run *r)
+wait_for_answer(struct run *r)
 {
 	static struct packet p;
+	int got;
 
 	/* The dispatcher answers in LIMIT_REPORT_WAIT; when it is gone there is an end. */
-	if (packet_recv(r->setup->control, &p) == 1 && p.letter == CONTROL_REPORTED && p.n == 1)
+	do
+		got = packet_recv(r->setup->control, &p);
+	while (got == 1 && run_share(r, &p));
+	if (got == 1 && p.letter == CONTROL_REPORTED && p.n == 1)
 		return (enum control_reported)p.field[0][0];
 	packet_close_fds(&p);
 	return REPORTED_LATER;
 }
 
 enum control_reported
-run_inject(const struct run *r, int fd, const struct address *from, const struct address *to)
+run_inject(struct run *r, int fd, const struct address *from, const struct address *to,
+           bool tls)
 {
 	enum control_reported answer = REPORTED_LATER;
 	int envelope = make_envelope(from, to);
 	static struct packet p;
 
 	packet_start(&p, CONTROL_REPORT);
+	packet_add(&p, tls ? "tls" : "");
 	if (envelope != -1 && lseek(fd, 0, SEEK_SET) == 0 &&
 	    packet_send_pair(r->setup->control, &p, fd, envelope) == 0)
 		answer = wait_for_answer(r);
@@ -84,7 +90,7 @@ log_report(const struct run *r, const struct work *w, const char *event, int kin
 }
 
 static enum control_reported
-send_report(const struct run *r, const struct work *w, enum report_kind kind,
+send_report(struct run *r, const struct work *w, enum report_kind kind,
             const unsigned short *which, unsigned n)
 {
 	const struct conf *c = r->setup->conf;
@@ -98,7 +104,8 @@ send_report(const struct run *r, const struct work *w, enum report_kind kind,
 	int fd = memfd_create("report", MFD_CLOEXEC);
 
 	if (fd != -1 && report_write(fd, &report) == 0)
-		answer = run_inject(r, fd, NULL, kind == REPORT_DOUBLE ? &c->postmaster : &e->sender);
+		answer = run_inject(r, fd, NULL, kind == REPORT_DOUBLE ? &c->postmaster : &e->sender,
+		                    e->require_tls);
 	else
 		log_error("write a report", errno);
 	if (fd != -1)
@@ -180,7 +187,7 @@ tell_postmaster(struct run *r, const char *file, const char *why)
 		return; /* the log has it */
 	fd = memfd_create("notice", MFD_CLOEXEC);
 	if (fd == -1 || report_notice(fd, c, r->queue.domain, file, why, time(NULL)) == -1 ||
-	    run_inject(r, fd, NULL, &c->postmaster) != REPORTED_YES)
+	    run_inject(r, fd, NULL, &c->postmaster, false) != REPORTED_YES)
 		log_notice("the postmaster could not be told of a file set aside");
 	if (fd != -1)
 		(void)close(fd); /* in memory only */

@@ -4,37 +4,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/ip.h"
 #include "base/log.h"
 #include "relay/runner_run.h"
 
 #define DNS_NAME "dns"
 
-static void
-log_conf(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
 bool
 run_configure(struct run *r)
 {
-	const struct conf *c = r->setup->conf;
-	struct domain d;
-	int found = conf_load_domain(&d, r->setup->domains, r->queue.domain, log_conf, NULL);
-
-	if (found == -1) {
-		if (errno != 0)
-			log_error("read the domain's configuration", errno);
-		return false;
-	}
-	r->is_relay = found == 1 || d.deliver.kind == NEXT_MAILDIR;
-	r->next = r->is_relay ? c->relay : d.deliver;
-	r->tls = r->is_relay && c->relay.kind == NEXT_SMTP ? c->relay_tls :
-	         found == 0 ? d.tls : NEXT_TLS_MAY;
-	r->is_relay = r->is_relay && c->relay.kind == NEXT_SMTP;
-	return true;
+	return way_find(&r->way, r->setup->conf, r->setup->domains, r->queue.domain, log_message);
 }
 
 static bool
@@ -70,11 +50,11 @@ is_plain(struct run *r)
 	struct route_hop *hop = &r->route.hop[0];
 	struct ip ip;
 
-	if (r->next.path[0] == '\0' && !parse_ip(r->next.host, &ip))
+	if (r->way.next.path[0] == '\0' && !parse_ip(r->way.next.host, &ip))
 		return false;
 	memset(hop, 0, sizeof *hop);
-	hop->port = r->next.port;
-	(void)text_copy(hop->address, sizeof hop->address, r->next.host); /* "" for a path */
+	hop->port = r->way.next.port;
+	(void)text_copy(hop->address, sizeof hop->address, r->way.next.host); /* "" for a path */
 	r->route.n = 1;
 	return true;
 }
@@ -91,8 +71,9 @@ run_route(struct run *r)
 	if (r->routed)
 		return r->route.n > 0;
 	r->routed = true;
+	r->routed_at = clock_ms();
 	r->route.n = 0;
-	if (r->next.kind != NEXT_MX && is_plain(r))
+	if (r->way.next.kind != NEXT_MX && is_plain(r))
 		return true;
 	if (!r->now && schedule_is_down(&r->schedule, DNS_NAME, setup->conf, now))
 		return give_up(r, '4', down->code, down->text);
@@ -101,9 +82,9 @@ run_route(struct run *r)
 		log_error("connect to the router", errno);
 		return give_up(r, '4', "4.3.0", "our own router does not answer");
 	}
-	result = r->next.kind == NEXT_MX ?
+	result = r->way.next.kind == NEXT_MX ?
 		route_mx(&r->route, boundary, r->domain, setup->sts) :
-		route_host(&r->route, boundary, r->next.host, r->next.port);
+		route_host(&r->route, boundary, r->way.next.host, r->way.next.port);
 	(void)close(boundary); /* one question a run */
 	if (result == ROUTE_GOOD) {
 		schedule_works(&r->schedule, DNS_NAME);
@@ -112,10 +93,16 @@ run_route(struct run *r)
 	r->route.n = 0;
 	log_no_route(r);
 	/* Mail on hold is often held by its only MX: for the time being, that is no route. */
-	if (result == ROUTE_PERMANENT && r->next.kind == NEXT_MX && !r->held)
+	if (result == ROUTE_PERMANENT && r->way.next.kind == NEXT_MX && !r->held)
 		return give_up(r, '5', r->route.code, r->route.text);
 	schedule_failed(&r->schedule, DNS_NAME, setup->conf, now, r->route.code, r->route.text);
 	return give_up(r, '4', r->route.code, r->route.text);
+}
+
+bool
+run_is_strict(const struct run *r, const struct envelope *e)
+{
+	return e->require_tls && e->sender.local[0] != '\0' && r->way.next.path[0] == '\0';
 }
 
 void
@@ -125,7 +112,7 @@ run_hop_name(const struct run *r, unsigned hop, bool strict, char out[SCHEDULE_N
 	struct text t;
 
 	text_init(&t, out, SCHEDULE_NAME);
-	text_add(&t, r->next.path[0] != '\0' ? r->next.path : h->address);
+	text_add(&t, r->way.next.path[0] != '\0' ? r->way.next.path : h->address);
 	text_addc(&t, '/');
 	text_addu(&t, h->port);
 	/* A host without verified TLS still takes other mail. */

@@ -13,6 +13,7 @@
 #include "relay/route.h"
 #include "relay/runner.h"
 #include "relay/schedule.h"
+#include "relay/way.h"
 
 /* Seconds, RFC 5321 4.5.3.2: to connect, to each reply, to the one after the final dot. */
 #define RUNNER_CONNECT 30
@@ -33,7 +34,7 @@ struct work {
 	struct queue_message m;
 	bool used;
 	bool dirty;                        /* marks were written, and not synced */
-	bool strict;                       /* REQUIRETLS (RFC 8689) */
+	bool strict;                       /* REQUIRETLS (RFC 8689): run_is_strict() */
 	uint64_t offset;                   /* of it a hop had so much when it was cut last */
 	unsigned cuts, idle_cuts;          /* in this run; those in a row without progress */
 	unsigned from;                     /* recipients before this one were asked for */
@@ -63,6 +64,7 @@ struct slot {
 	bool plain;         /* second attempt, in clear, after a handshake failed */
 	bool must, must_verify;
 	bool tls_failed;
+	bool tls_ours;      /* ...and the peer is not to blame */
 	bool replied;       /* a message had an outcome from the peer */
 	char tls_version[16];
 	int64_t deadline;   /* clock_ms() */
@@ -74,6 +76,7 @@ struct slot {
 /* Why no connection can be had (no hop left), for the ordinary and the strict ones. */
 struct no_hop {
 	bool is;
+	bool met;           /* by an attempt, not by what is known of earlier ones */
 	struct outcome why;
 };
 
@@ -85,14 +88,13 @@ struct run {
 	char login[LIMIT_ADDRESS + 1], password[LIMIT_PASSWORD + 1]; /* for `relay` */
 	/* Of this domain. */
 	char domain[LIMIT_DOMAIN + 3];
-	struct next next;
-	enum next_tls tls;
-	bool is_relay;      /* the configured one: with its login */
+	struct way way;
 	bool turned;        /* over a connection that the customer has made */
 	int conn;           /* that connection, until a sender has it; or -1 */
 	bool held;          /* deliver = hold: it waits for its owner, however long */
 	bool now;           /* whatever is due or not */
 	bool routed;
+	int64_t routed_at;  /* clock_ms() */
 	bool strict;        /* this pass is for messages with REQUIRETLS */
 	bool strict_met;    /* there are such */
 	struct no_hop no_hop[2];
@@ -103,6 +105,9 @@ struct run {
 	time_t age_due;     /* the same of a report of delay and of giving up */
 	unsigned n_slots;
 	struct slot *slots;
+	unsigned share;     /* of them may be in use: CONTROL_SHARE */
+	struct way kept;    /* what slots are connected to, from the domain before, */
+	int64_t kept_until; /* and how long they wait for another one; 0: none are */
 	unsigned n_works;
 	struct work *works; /* one more than slots */
 	unsigned n_waiting; /* loaded, to be given to a connection */
@@ -129,6 +134,14 @@ void run_turn(struct run *r, int conn, const char *client, const char *domains,
 /* A turned connection has gone: what is left stays as it is. */
 bool run_is_over(const struct run *r);
 
+/* -- runner_confine.c ------------------------------------------------------------------------- */
+
+/* `relay-login`: read before the lock, by the runner alone. False: logged. */
+bool run_read_login(struct run *r);
+
+/* False: logged. */
+bool run_confine(const struct runner_setup *setup);
+
 /* -- runner_route.c: where to -------------------------------------------------------------- */
 
 /* Reads the domain's configuration into run. False: it has errors, which are logged. */
@@ -139,6 +152,12 @@ bool run_route(struct run *r);
 
 /* The name of a hop in the schedule. */
 void run_hop_name(const struct run *r, unsigned hop, bool strict, char out[SCHEDULE_NAME]);
+
+/*
+ * Does a message need a hop with REQUIRETLS? RFC 8689 5: not one without a sender, since nobody
+ * would hear of its failure; nor is a unix socket of this host a hop.
+ */
+bool run_is_strict(const struct run *r, const struct envelope *e);
 
 /* The first hop from `from` on that may be tried now; false: none, r->no_hop says why. */
 bool run_find_hop(struct run *r, bool strict, unsigned from, unsigned *hop);
@@ -162,14 +181,45 @@ bool slot_start(struct run *r, struct slot *s, unsigned hop, bool strict, bool p
 /* Gives it a message: the next recipients that are due. */
 void slot_send(struct run *r, struct slot *s, struct work *w);
 
+/* No more messages: says SEND_QUIT and forgets it. */
+void slot_quit(struct slot *s);
+
+/* The sender is gone, or is to go: our ends are closed. */
+void slot_close(struct slot *s);
+
+/* -- runner_keep.c: from domain to domain ----------------------------------------------------- */
+
+/* The domain's way is known: what was kept is taken over, or ended. */
+void run_take_kept(struct run *r);
+
+/* The domain is done: connections to a fixed hop wait for the next one, others end. */
+void run_keep(struct run *r);
+
+/* Nothing is kept any longer. */
+void run_end_kept(struct run *r);
+
+/* Waits for the dispatcher's next packet while something is kept; ends that when none comes. */
+void run_wait(struct run *r);
+
+/* Ends the connections in these states. */
+void run_quit(struct run *r, bool idle, bool others);
+
+/* Hears CONTROL_SHARE, whose packet this is. False: it is malformed. */
+bool run_share(struct run *r, const struct packet *p);
+
+/* -- runner_hear.c: what its sender says ---------------------------------------------------- */
+
 /* One of its descriptors can be read. */
 void slot_event(struct run *r, struct slot *s);
 
 /* Too late: the sender is given up, its message is deferred. */
 void slot_expire(struct run *r, struct slot *s);
 
-/* No more messages: says SEND_QUIT and forgets it. */
-void slot_quit(struct slot *s);
+/* slot_close() after its message, if it has one, is settled. */
+void slot_lost(struct run *r, struct slot *s);
+
+/* This hop can't be used: the next one is tried, or the same without TLS. */
+void slot_no_hop(struct run *r, struct slot *s, char class, const char *code, const char *text);
 
 /* -- runner_tls.c --------------------------------------------------------------------------- */
 
@@ -220,9 +270,9 @@ void settle_foreign(struct queue *q, const char *name, const char *why);
 
 /* -- runner_report.c ------------------------------------------------------------------------ */
 
-/* Has `spool` take the message at fd, whole, from and to these. */
-enum control_reported run_inject(const struct run *r, int fd, const struct address *from,
-                                 const struct address *to);
+/* Has `spool` take the message at fd, whole, from and to these; tls: with REQUIRETLS. */
+enum control_reported run_inject(struct run *r, int fd, const struct address *from,
+                                 const struct address *to, bool tls);
 
 enum tell { TELL_DONE, TELL_LATER };
 

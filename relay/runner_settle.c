@@ -63,6 +63,28 @@ log_disk(const char *what)
 	log_error(what, errno);
 }
 
+static bool
+wants(const struct envelope_to *to, unsigned what)
+{
+	/* RFC 3461 4.1: not said is FAILURE, and DELAY at our will. */
+	return to->notify == 0 ? what != NOTIFY_SUCCESS : (to->notify & what) != 0;
+}
+
+/*
+ * Is there to be a report that it was passed on? Where the next hop reports no success, or no
+ * delay (RFC 3461 5.2.2, RFC 2852 4.1.4); and wherever a trace was asked for. Who wants nothing
+ * gets nothing.
+ */
+static bool
+is_passed_on(const struct work *w, unsigned i)
+{
+	const struct envelope_to *to = &w->m.e.to[i];
+	bool traced = w->m.e.by.mode != BY_NONE && w->m.e.by.trace;
+
+	return (w->outcomes[i].relayed && wants(to, NOTIFY_SUCCESS)) ||
+	       (traced && !(to->notify & NOTIFY_NEVER));
+}
+
 void
 settle_known(struct run *r, struct work *w, unsigned i)
 {
@@ -70,15 +92,15 @@ settle_known(struct run *r, struct work *w, unsigned i)
 
 	if (w->outcomes[i].class != '2')
 		return;
-	to->state = ENVELOPE_DONE;
+	to->state = is_passed_on(w, i) ? ENVELOPE_RELAYED : ENVELOPE_DONE;
 	to->attempts++;
 	r->sent++;
 	/* In the file before anything else is done; on disk with the message's end. */
 	w->dirty = true;
 	if (envelope_put_mark(w->m.envelope_fd, to) == -1)
 		log_disk("mark a recipient");
-	settle_log(r, w, i, w->outcomes[i].relayed && (to->notify & NOTIFY_SUCCESS) != 0 ?
-	            "relayed" : "sent");
+	settle_log(r, w, i, w->outcomes[i].relayed && wants(to, NOTIFY_SUCCESS) ? "relayed" :
+	                                                                          "sent");
 }
 
 /* -- times -------------------------------------------------------------------------------------- */
@@ -112,8 +134,7 @@ note_due(struct run *r, const struct envelope *e)
 	for (unsigned i = 0; i < e->n; i++) {
 		const struct envelope_to *to = &e->to[i];
 
-		if (to->state != ENVELOPE_TODO && to->state != ENVELOPE_DELIVERED &&
-		    to->state != ENVELOPE_HELD)
+		if (to->state == ENVELOPE_DONE || to->state == ENVELOPE_FAILED)
 			continue;
 		r->left++;
 		if (run_is_early(e, now)) {
@@ -179,13 +200,6 @@ defer(const struct run *r, struct work *w, unsigned i, bool tried)
 	if (e->by.mode == BY_RETURN && to->next > e->by.when)
 		to->next = e->by.when;
 	settle_log(r, w, i, "deferred");
-}
-
-static bool
-wants(const struct envelope_to *to, unsigned what)
-{
-	/* RFC 3461 4.1: not said is FAILURE, and DELAY at our will. */
-	return to->notify == 0 ? what != NOTIFY_SUCCESS : (to->notify & what) != 0;
 }
 
 static void
@@ -269,57 +283,32 @@ settle_delayed(struct run *r, struct work *w)
 }
 
 /*
- * Is there to be a report that it was passed on? Where the next hop reports no success, or no
- * delay (RFC 2852 4.1.4); and wherever a trace was asked for. Who wants nothing gets nothing.
+ * It is where it should be, and marked so; what is due is the report of that. Marked D when it is on
+ * disk: a crash between the two tells twice. state is ENVELOPE_DELIVERED (the keeper has delivered
+ * it) or ENVELOPE_RELAYED (by the hop of this run, or of one that was killed).
  */
-static bool
-is_passed_on(const struct work *w, unsigned i)
-{
-	const struct envelope_to *to = &w->m.e.to[i];
-	bool traced = w->m.e.by.mode != BY_NONE && w->m.e.by.trace;
-
-	return (w->outcomes[i].relayed && wants(to, NOTIFY_SUCCESS)) ||
-	       (traced && !(to->notify & NOTIFY_NEVER));
-}
-
-/* The next hop took it and reports no success; it is marked already. */
 static void
-settle_relayed(struct run *r, struct work *w)
+settle_success(struct run *r, struct work *w, enum envelope_state state, int kind)
 {
-	static struct list passed;
-
-	passed.n = 0;
-	for (unsigned i = 0; i < w->m.e.n; i++)
-		if (w->outcomes[i].class == '2' && is_passed_on(w, i))
-			passed.at[passed.n++] = (unsigned short)i;
-	if (passed.n > 0 && tell_sender(r, w, REPORT_RELAYED, passed.at, passed.n) == TELL_LATER)
-		log_notice("a report of relaying could not be made");
-}
-
-/* ENVELOPE_DELIVERED: the keeper has delivered it, the report is ours. */
-static void
-settle_delivered(struct run *r, struct work *w)
-{
-	static struct list here;
+	static struct list told;
 	bool later;
 
-	here.n = 0;
+	told.n = 0;
 	for (unsigned i = 0; i < w->m.e.n; i++)
-		if (w->m.e.to[i].state == ENVELOPE_DELIVERED &&
-		    (r->now || w->m.e.to[i].next <= time(NULL)))
-			here.at[here.n++] = (unsigned short)i;
-	if (here.n == 0)
+		if (w->m.e.to[i].state == state && (r->now || w->m.e.to[i].next <= time(NULL)))
+			told.at[told.n++] = (unsigned short)i;
+	if (told.n == 0)
 		return;
-	later = tell_sender(r, w, REPORT_DELIVERED, here.at, here.n) == TELL_LATER;
-	for (unsigned k = 0; k < here.n; k++) {
-		struct envelope_to *to = &w->m.e.to[here.at[k]];
+	later = tell_sender(r, w, kind, told.at, told.n) == TELL_LATER;
+	for (unsigned k = 0; k < told.n; k++) {
+		struct envelope_to *to = &w->m.e.to[told.at[k]];
 
 		to->attempts++;
 		if (later && !is_older(&w->m.e, r->setup->conf->expire))
 			to->next = time(NULL) + schedule_backoff(r->setup->conf, to->attempts);
 		else
 			to->state = ENVELOPE_DONE;
-		mark(w, here.at[k]);
+		mark(w, told.at[k]);
 	}
 }
 
@@ -372,7 +361,7 @@ settle_all(struct run *r, struct work *w, bool stuck)
 	}
 	settle_failed(r, w);
 	settle_delayed(r, w);
-	settle_relayed(r, w);
+	settle_success(r, w, ENVELOPE_RELAYED, REPORT_RELAYED);
 	finish(r, w);
 }
 
@@ -395,7 +384,8 @@ settle_waiting(struct run *r, struct work *w)
 {
 	settle_released(r, w);
 	settle_failed(r, w);
-	settle_delivered(r, w);
+	settle_success(r, w, ENVELOPE_DELIVERED, REPORT_DELIVERED);
+	settle_success(r, w, ENVELOPE_RELAYED, REPORT_RELAYED);
 	finish(r, w);
 }
 

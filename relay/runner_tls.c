@@ -25,7 +25,7 @@ has_helper(const struct run *r)
 static enum route_policy
 policy_of(const struct run *r, const struct slot *s)
 {
-	return r->next.path[0] != '\0' ? ROUTE_POLICY_NONE : r->route.hop[s->hop].policy;
+	return r->way.next.path[0] != '\0' ? ROUTE_POLICY_NONE : r->route.hop[s->hop].policy;
 }
 
 char
@@ -34,22 +34,22 @@ slot_tls_wish(const struct run *r, struct slot *s)
 	enum route_policy policy = policy_of(r, s);
 
 	/* A unix socket leaves this host as little as a pipe does. */
-	if (r->next.path[0] != '\0')
+	if (r->way.next.path[0] != '\0')
 		return SEND_TLS_NEVER;
-	s->must = s->strict || r->tls == NEXT_TLS_MUST || r->tls == NEXT_TLS_VERIFY ||
+	s->must = s->strict || r->way.tls == NEXT_TLS_MUST || r->way.tls == NEXT_TLS_VERIFY ||
 	          policy == ROUTE_POLICY_DANE || policy == ROUTE_POLICY_STS_ENFORCE;
-	s->must_verify = s->strict || r->tls == NEXT_TLS_VERIFY ||
+	s->must_verify = s->strict || r->way.tls == NEXT_TLS_VERIFY ||
 	                 policy == ROUTE_POLICY_STS_ENFORCE ||
 	                 (policy == ROUTE_POLICY_DANE && r->route.hop[s->hop].n_tlsa > 0);
 	/* An administrator's word; and it is the end for REQUIRETLS, which `must` sees to. */
-	if (r->tls == NEXT_TLS_NEVER && !s->strict) {
+	if (r->way.tls == NEXT_TLS_NEVER && !s->strict) {
 		s->must = s->must_verify = false;
 		return SEND_TLS_NEVER;
 	}
 	if (!s->must && (s->plain || !has_helper(r)))
 		return SEND_TLS_NEVER;
 	/* RFC 8314 3.3: submissions. */
-	if (r->is_relay && r->next.port == 465) {
+	if (r->way.is_relay && r->way.next.port == 465) {
 		s->must = true;
 		return SEND_TLS_FIRST;
 	}
@@ -108,6 +108,7 @@ static void
 fail(const struct run *r, struct slot *s, const char *type, const char *detail)
 {
 	s->tls_failed = true;
+	s->tls_ours = strcmp(type, "no-helper") == 0;
 	slot_tls_result(r, s, type, detail);
 	if (s->tls_end != -1)
 		(void)close(s->tls_end);
@@ -129,7 +130,7 @@ ask(const struct run *r, const struct slot *s, struct packet *p)
 	packet_add(p, id);
 	packet_add(p, h->address);
 	packet_add(p, h->names[0] != '\0' ? h->names :
-	              r->next.kind == NEXT_MX ? h->host : r->next.host);
+	              r->way.next.kind == NEXT_MX ? h->host : r->way.next.host);
 	packet_add(p, dane ? "dane" : s->must_verify ? "name" :
 	              policy == ROUTE_POLICY_STS_TESTING ? "try" : "none");
 	for (unsigned i = 0; dane && i < h->n_tlsa; i++)

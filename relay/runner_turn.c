@@ -25,11 +25,10 @@ set_route(struct run *r, const char *client)
 	static const struct outcome no_tls = { .class = '5', .code = "5.7.30",
 		.reply = "REQUIRETLS is not for a connection that the recipient has made" };
 
-	memset(&r->next, 0, sizeof r->next);
-	r->next.kind = NEXT_SMTP;
+	memset(&r->way, 0, sizeof r->way);
+	r->way.next.kind = NEXT_SMTP;
 	/* TLS is beneath it already: who is there has proved it by a login. */
-	r->tls = NEXT_TLS_NEVER;
-	r->is_relay = false;
+	r->way.tls = NEXT_TLS_NEVER;
 	r->held = r->now = r->routed = true;
 	memset(&r->route.hop[0], 0, sizeof r->route.hop[0]);
 	(void)text_copy(r->route.hop[0].address, sizeof r->route.hop[0].address, client);
@@ -68,9 +67,10 @@ run_turn(struct run *r, int conn, const char *client, const char *domains, const
 	char name[LIMIT_NAME + 1];
 	struct text t;
 
+	run_end_kept(r); /* nor is this one kept */
 	r->turned = true;
 	r->conn = conn;
-	r->n_slots = 1;
+	r->n_slots = r->share = 1;
 	while (*domains != '\0' && !run_is_over(r)) {
 		size_t len = strcspn(domains, ",");
 

@@ -356,7 +356,8 @@ static void
 say_end(void)
 {
 	packet_start(&s.out, SEND_END);
-	packet_add(&s.out, s.client.cut ? "cut" : s.client.unusable ? "" : "yes");
+	packet_add(&s.out, s.client.cut ? "cut" : s.client.has_rest ? "rest" :
+	                    s.client.unusable ? "" : "yes");
 	if (s.client.cut)
 		packet_addu(&s.out, s.client.offset);
 }
@@ -373,6 +374,7 @@ take_message(void)
 	s.client.resume_from = m->eager ? 0 : LIMIT_RESUME_FROM;
 	s.client.progress = m->eager ? say_progress : NULL;
 	if (r == NEXT_PACKET) {
+		s.client.has_rest = false;
 		if (s.used && is_stale())
 			s.client.unusable = true;
 		else

@@ -19,14 +19,9 @@
 #define DESCRIPTORS (SENDER_BOUNDARY + 5)
 
 static void
-cap(__rlimit_resource_t what, uint64_t n)
+cap(int what, uint64_t n)
 {
-	struct rlimit r = { n, n };
-	struct rlimit old;
-
-	if (getrlimit(what, &old) == 0 && old.rlim_max < n)
-		r.rlim_cur = r.rlim_max = old.rlim_max;
-	if (setrlimit(what, &r) == -1)
+	if (sandbox_limit(what, n) == -1)
 		die_temp("setrlimit of a sender", errno);
 }
 

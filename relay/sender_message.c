@@ -64,9 +64,10 @@ sender_read_message(struct packet *p, struct client_message *m)
 	m->eager = strchr(f[6], 'R') != NULL;
 	/* An id too long for a name is none: it goes without. */
 	(void)text_copy(m->id, sizeof m->id, f[0]);
+	m->wish_tls = strchr(f[6], 't') != NULL;
 	if (!read_address(f[1], f[2], &m->sender) || !parse_u64(f[3], INT64_MAX, &m->skip) ||
 	    !parse_u64(f[4], INT64_MAX, &m->size) || !read_body(f[5], &m->body) ||
-	    strspn(f[6], "UTR") != strlen(f[6]) || !read_ret(f[7], &m->ret) ||
+	    strspn(f[6], "UTtR") != strlen(f[6]) || !read_ret(f[7], &m->ret) ||
 	    !text_copy(m->envid, sizeof m->envid, f[8]) ||
 	    !text_copy(m->auth, sizeof m->auth, f[9]) ||
 	    !parse_u64(f[10], LIMIT_RECIPIENTS, &n) || n == 0)

@@ -17,16 +17,10 @@
 
 #define KEEPER_SECONDS 300 /* a keeper may have to wait for a slow disk */
 
-/* A soft and hard limit in one. */
 static void
-cap(__rlimit_resource_t what, uint64_t n)
+cap(int what, uint64_t n)
 {
-	struct rlimit r = { n, n };
-	struct rlimit old;
-
-	if (getrlimit(what, &old) == 0 && old.rlim_max < n)
-		r.rlim_cur = r.rlim_max = old.rlim_max;
-	if (setrlimit(what, &r) == -1)
+	if (sandbox_limit(what, n) == -1)
 		die_temp("setrlimit", errno);
 }
 

@@ -27,15 +27,15 @@ io_init(struct io *io, int in, int out, int64_t cap)
 	io->gone = false;
 }
 
-/* Waits until fd is ready; deadline in clock_ms(). */
+/* Waits until fd is ready; deadline and now in clock_ms(), which is a system call. */
 static enum io_result
-wait_for(const struct io *io, int fd, short events, int64_t deadline)
+wait_for(const struct io *io, int fd, short events, int64_t deadline, int64_t now)
 {
 	struct pollfd p = { fd, events, 0 };
 
-	for (;;) {
+	for (;; now = clock_ms()) {
 		int64_t until = deadline < io->cap ? deadline : io->cap;
-		int64_t left = until - clock_ms();
+		int64_t left = until - now;
 		struct timespec ts;
 		int n;
 
@@ -53,6 +53,14 @@ wait_for(const struct io *io, int fd, short events, int64_t deadline)
 	}
 }
 
+static enum io_result
+wait_for_room(const struct io *io)
+{
+	int64_t now = clock_ms();
+
+	return wait_for(io, io->out, POLLOUT, now + WRITE_SECONDS * 1000, now);
+}
+
 /* One write that does not block: octets sent, 0 for "no room now", -1 for gone. */
 static ssize_t
 write_some(struct io *io, const char *s, size_t len)
@@ -65,7 +73,7 @@ write_some(struct io *io, const char *s, size_t len)
 	memcpy(&iov.iov_base, &s, sizeof s);
 	n = sendmsg(io->out, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n == -1 && errno == ENOTSOCK) {
-		if (wait_for(io, io->out, POLLOUT, clock_ms() + WRITE_SECONDS * 1000) != IO_OK)
+		if (wait_for_room(io) != IO_OK)
 			return -1;
 		n = write(io->out, s, len < PIPE_BUF ? len : PIPE_BUF);
 	}
@@ -77,17 +85,22 @@ write_some(struct io *io, const char *s, size_t len)
 void
 io_flush(struct io *io)
 {
-	int64_t deadline = clock_ms() + WRITE_SECONDS * 1000;
+	int64_t deadline = 0; /* from when it first had to wait */
 	size_t sent = 0;
 
 	while (sent < io->held && !io->gone) {
 		ssize_t n = write_some(io, io->output + sent, io->held - sent);
+		int64_t now;
 
-		if (n == -1 ||
-		    (n == 0 && wait_for(io, io->out, POLLOUT, deadline) != IO_OK))
-			io->gone = true;
-		else
+		if (n > 0) {
 			sent += (size_t)n;
+			continue;
+		}
+		now = clock_ms();
+		if (deadline == 0)
+			deadline = now + WRITE_SECONDS * 1000;
+		if (n == -1 || wait_for(io, io->out, POLLOUT, deadline, now) != IO_OK)
+			io->gone = true;
 	}
 	io->held = 0;
 }
@@ -111,10 +124,12 @@ io_put(struct io *io, const char *s, size_t len)
 	}
 }
 
+/* At most max octets. *deadline, where it is 0, is set: seconds from when our replies are out. */
 static enum io_result
-fill_until(struct io *io, int64_t deadline, size_t max)
+fill(struct io *io, uint64_t seconds, int64_t *deadline, size_t max)
 {
 	enum io_result r;
+	int64_t now;
 	size_t room;
 	ssize_t n;
 
@@ -125,7 +140,10 @@ fill_until(struct io *io, int64_t deadline, size_t max)
 		io->at = io->end = 0;
 	room = sizeof io->input - io->end;
 	do {
-		r = wait_for(io, io->in, POLLIN, deadline);
+		now = clock_ms();
+		if (*deadline == 0)
+			*deadline = now + (int64_t)seconds * 1000;
+		r = wait_for(io, io->in, POLLIN, *deadline, now);
 		if (r != IO_OK)
 			return r;
 		n = read(io->in, io->input + io->end, max < room ? max : room);
@@ -141,18 +159,20 @@ fill_until(struct io *io, int64_t deadline, size_t max)
 enum io_result
 io_fill(struct io *io, uint64_t seconds)
 {
-	return fill_until(io, clock_ms() + (int64_t)seconds * 1000, SIZE_MAX);
+	return io_fill_some(io, seconds, SIZE_MAX);
 }
 
 enum io_result
 io_fill_some(struct io *io, uint64_t seconds, size_t max)
 {
-	return fill_until(io, clock_ms() + (int64_t)seconds * 1000, max);
+	int64_t deadline = 0;
+
+	return fill(io, seconds, &deadline, max);
 }
 
 /* Drops a line that is too long, up to its LF. */
 static enum io_line
-drop_line(struct io *io, int64_t deadline, enum io_result *result)
+drop_line(struct io *io, uint64_t seconds, int64_t *deadline, enum io_result *result)
 {
 	size_t dropped = 0;
 
@@ -167,7 +187,7 @@ drop_line(struct io *io, int64_t deadline, enum io_result *result)
 		io->at = io->end;
 		if (dropped > LIMIT_COMMAND_DRAIN)
 			return LINE_ENDLESS;
-		*result = fill_until(io, deadline, SIZE_MAX);
+		*result = fill(io, seconds, deadline, SIZE_MAX);
 		if (*result != IO_OK)
 			return LINE_NONE;
 	}
@@ -192,7 +212,7 @@ take_line(struct io *io, char *lf, char **line)
 enum io_line
 io_getline(struct io *io, uint64_t seconds, char **line, enum io_result *result)
 {
-	int64_t deadline = clock_ms() + (int64_t)seconds * 1000;
+	int64_t deadline = 0;
 	size_t searched = 0;
 
 	*result = IO_OK;
@@ -203,14 +223,14 @@ io_getline(struct io *io, uint64_t seconds, char **line, enum io_result *result)
 		if (lf != NULL)
 			return take_line(io, lf, line);
 		if (have >= LIMIT_COMMAND)
-			return drop_line(io, deadline, result);
+			return drop_line(io, seconds, &deadline, result);
 		searched = have;
 		if (have > 0 && io->end > sizeof io->input / 2) {
 			memmove(io->input, io->input + io->at, have);
 			io->at = 0;
 			io->end = have;
 		}
-		*result = fill_until(io, deadline, SIZE_MAX);
+		*result = fill(io, seconds, &deadline, SIZE_MAX);
 		if (*result != IO_OK)
 			return LINE_NONE;
 	}
@@ -228,14 +248,14 @@ io_is_waiting(struct io *io)
 void
 io_linger(struct io *io)
 {
-	int64_t deadline = clock_ms() + LIMIT_LINGER * 1000;
+	int64_t deadline = 0;
 	uint64_t total = 0;
 
 	io_flush(io);
 	if (io->gone || shutdown(io->out, SHUT_WR) == -1)
 		return; /* gone, or a pipe, where closing loses nothing */
 	io->at = io->end;
-	while (total < LIMIT_DRAIN && fill_until(io, deadline, SIZE_MAX) == IO_OK) {
+	while (total < LIMIT_DRAIN && fill(io, LIMIT_LINGER, &deadline, SIZE_MAX) == IO_OK) {
 		total += io->end - io->at;
 		io->at = io->end;
 	}

@@ -111,7 +111,8 @@ begin(struct work *w, const struct inject *in, int fd, const struct order *o,
       struct verdict *v)
 {
 	struct mail_from from = { .sender = o->sender, .smtputf8 = needs_utf8(o),
-	                          .login_name = "", .ret = o->ret };
+	                          .login_name = "", .ret = o->ret,
+	                          .require_tls = o->require_tls };
 	enum answer a;
 	struct stat st;
 	struct text t;

@@ -40,21 +40,6 @@ local_file(const char *given)
 }
 
 bool
-local_program(char out[LIMIT_FILE], const char *name)
-{
-	ssize_t len = readlink("/proc/self/exe", out, LIMIT_FILE - 1);
-	char *slash;
-
-	if (len == -1)
-		return false;
-	out[len] = '\0';
-	slash = strrchr(out, '/');
-	errno = ENAMETOOLONG;
-	return slash != NULL &&
-	       text_copy(slash + 1, LIMIT_FILE - (size_t)(slash + 1 - out), name);
-}
-
-bool
 local_open(struct local *l, const char *file, struct verdict *v)
 {
 	struct stat st;

@@ -40,7 +40,4 @@ void local_submit(struct local *l, int fd, const struct order *o, struct verdict
 /* The configuration whose path is given, or $POSTERN_CONF, or the installed one. */
 const char *local_file(const char *given);
 
-/* The path of a program that stands beside this one; false: see errno. */
-bool local_program(char out[LIMIT_FILE], const char *name);
-
 #endif

@@ -12,6 +12,7 @@ order_init(struct order *o)
 	o->notify = 0;
 	o->ret = RET_UNSAID;
 	o->envid[0] = '\0';
+	o->require_tls = false;
 }
 
 int

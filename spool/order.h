@@ -22,6 +22,7 @@ struct order {
 	unsigned notify;
 	enum envelope_ret ret;
 	char envid[LIMIT_ENVID + 1];
+	bool require_tls;              /* RFC 8689; not in order_text() */
 };
 
 void order_init(struct order *o);

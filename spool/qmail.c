@@ -79,15 +79,17 @@ read_envelope(struct order *o, const char *domain, struct verdict *v)
 }
 
 static void
-take(struct local *l, struct verdict *v)
+take(struct local *l, bool require_tls, struct verdict *v)
 {
 	static struct order order;
 	struct stage stage;
 
 	if (!stage_open(&stage, l->tmp, l->conf.size, v))
 		return;
-	if (stage_copy(&stage, 0, v) && read_envelope(&order, l->conf.local_domain, v))
+	if (stage_copy(&stage, 0, v) && read_envelope(&order, l->conf.local_domain, v)) {
+		order.require_tls = require_tls;
 		local_submit(l, stage.fd, &order, v);
+	}
 	stage_close(&stage);
 }
 
@@ -108,14 +110,16 @@ tell(int fd, const struct verdict *v)
 }
 
 int
-qmail_run(const char *file)
+qmail_run(const char *file, bool require_tls)
 {
 	static struct local local;
 	struct verdict v = { .code = SPOOL_DONE };
 	struct log_line l;
 
-	if (local_open(&local, file, &v) && local_enter(&local, &v))
-		take(&local, &v);
+	if (local_open(&local, file, &v) && require_tls && !local.direct)
+		verdict_set(&v, SPOOL_STATE, "5.7.0", "-r is for the owner of the mail", "");
+	else if (v.code == SPOOL_DONE && local_enter(&local, &v))
+		take(&local, require_tls, &v);
 	if (v.code == SPOOL_DONE)
 		return 0;
 	log_start(&l, "not-taken");

@@ -2,13 +2,18 @@
 #ifndef SPOOL_QMAIL_H
 #define SPOOL_QMAIL_H
 
+#include <stdbool.h>
+
 /*
  * Where words about a failure are wanted: the descriptor that ERROR_FD names, or 6 where a
  * pipe or socket is open there. Call first, before anything is opened.
  */
 void qmail_find_error_fd(void);
 
-/* Does it with the configuration in file. The exit code, of qmail-queue(8). */
-int qmail_run(const char *file);
+/*
+ * Does it with the configuration in file. require_tls: it must travel by REQUIRETLS
+ * (RFC 8689), which only STATE's owner may ask for. The exit code, of qmail-queue(8).
+ */
+int qmail_run(const char *file, bool require_tls);
 
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/job.h"
+#include "base/program.h"
 #include "base/xtext.h"
 #include "spool/ask.h"
 #include "spool/letter.h"
@@ -208,7 +209,7 @@ become(const char *name, char *const *argv)
 
 	(void)alarm(0); /* it would go with us */
 	(void)signal(SIGPIPE, SIG_DFL); /* a valid signal */
-	if (local_program(path, name))
+	if (program_beside(path, name))
 		(void)execv(path, argv);
 	return say(EX_OSERR, path, strerror(errno));
 }
@@ -243,7 +244,7 @@ run_smtp(const struct command *c, const struct local *l)
 		ask_session(l->conf.spool_socket, 0, 1, &v);
 		return v.code == SPOOL_DONE ? EX_OK : say_verdict(&v);
 	}
-	if (!text_copy(file, sizeof file, l->conf.file) || !local_program(path, name))
+	if (!text_copy(file, sizeof file, l->conf.file) || !program_beside(path, name))
 		return say(EX_OSERR, "start smtpd", strerror(errno));
 	(void)alarm(0); /* it has its own deadlines */
 	if (!c->verbose)

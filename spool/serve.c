@@ -17,6 +17,7 @@
 
 #include "base/helper.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "base/sandbox.h"
 #include "spool/ask.h"
 #include "spool/inject.h"
@@ -29,13 +30,6 @@ static struct {
 	int slots; /* record locks on it count who is connected; the content is nothing */
 } service = { .state = -1, .domains = -1, .slots = -1 };
 
-static void
-log_conf(void *context, const char *message)
-{
-	(void)context;
-	log_error(message, 0);
-}
-
 /* False: the old one stays. */
 static bool
 load(void)
@@ -43,7 +37,7 @@ load(void)
 	static struct conf conf;
 	int state, domains;
 
-	if (conf_load(&conf, service.file, log_conf, NULL) != 0)
+	if (conf_load(&conf, service.file, log_message, NULL) != 0)
 		return false;
 	state = open(conf.state, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	domains = open(conf.domains, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -190,17 +184,13 @@ take_message(const struct packet *p, uid_t uid, struct verdict *v)
 static _Noreturn void
 be_smtpd(int in, int out)
 {
-	const char *stream = getenv("JOURNAL_STREAM");
-	char program[LIMIT_FILE], journal[64], relay[] = "RELAYCLIENT=";
+	struct program_env journal;
+	char program[LIMIT_FILE], relay[] = "RELAYCLIENT=";
 	char name[] = "smtpd", c[] = "-c", file[LIMIT_FILE];
 	char *argv[] = { name, c, file, NULL };
-	char *env[] = { relay, stream != NULL ? journal : NULL, NULL };
-	struct text t;
+	char *env[] = { relay, program_env(&journal)[0], NULL };
 
-	text_init(&t, journal, sizeof journal);
-	text_add(&t, "JOURNAL_STREAM=");
-	text_add(&t, stream != NULL ? stream : "");
-	if (!local_program(program, name) || !text_copy(file, sizeof file, service.file) ||
+	if (!program_beside(program, name) || !text_copy(file, sizeof file, service.file) ||
 	    dup2(in, 0) == -1 || dup2(out, 1) == -1)
 		die_temp("start smtpd", errno);
 	(void)execve(program, argv, env);

@@ -92,22 +92,12 @@ fetch_start(int ca)
 
 /* -- the child ------------------------------------------------------------------------------ */
 
-#ifdef SYS_poll
-#define POLL SYS_poll, SYS_ppoll
-#else
-#define POLL SYS_ppoll
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define ASAN_CALLS SYS_sigaltstack, SYS_mprotect, SYS_gettid, SYS_sched_yield
-#else
-#define ASAN_CALLS SYS_gettid
-#endif
 
 static const int calls[] = {
 	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise,
 	SYS_getrandom, SYS_getpid, SYS_clock_gettime, SYS_gettimeofday, SYS_futex,
 	SYS_restart_syscall, SYS_rt_sigreturn, SYS_rt_sigaction, SYS_rt_sigprocmask,
-	SYS_exit_group, SYS_sendmsg, POLL, ASAN_CALLS,
+	SYS_exit_group, SYS_sendmsg, SANDBOX_POLL, SYS_gettid, SANDBOX_SANITIZER
 	/* HTTPS, and the pair by which libcurl wakes itself */
 	SYS_socket, SYS_socketpair, SYS_connect, SYS_sendto, SYS_recvfrom, SYS_fcntl, SYS_ioctl,
 	SYS_setsockopt, SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_pipe2, SYS_eventfd2,

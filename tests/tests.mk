@@ -39,6 +39,11 @@ $(BUILD)/test/tlsload: tests/bench/tlsload.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pthread -o $@ $< -lssl -lcrypto
 
+# The library alone, with the settings of tls.
+$(BUILD)/test/tlslib: tests/bench/tlslib.c $(BUILD)/modules.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/modules.a $(TLS_LIBS)
+
 # The floors are static programs, as smtpd is one.
 $(BUILD)/test/greet $(BUILD)/test/floor: ALL_LDFLAGS += $(STATIC)
 
@@ -92,6 +97,10 @@ fuzz: $(FUZZERS:%=build-fuzz/fuzz_%)
 	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
 
 bench: tests
-	tests/bench/run
+	tests/bench/run --plot $(BUILD)/clients.svg
 
-.PHONY: tests FORCE
+.PHONY: tests sanitized FORCE
+
+# What tests/sanitize.sh runs, and the other sources for the compiler's warnings.
+sanitized: $(addprefix $(BUILD)/,smtpd postern tls auth) $(UNITS) \
+	$(FUZZERS:%=$(BUILD)/test/replay_%) $(call objects,$(PROGRAMS:%=%.c))

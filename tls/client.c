@@ -4,11 +4,9 @@
  */
 #include "tls/client.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/ca.h"
 #include "base/ip.h"
@@ -23,26 +21,17 @@ enum { LEVEL_ANY = 1, LEVEL_NAME = 2 };
 
 static char ca[LIMIT_FILE];       /* "" = there is none */
 static SSL_CTX *plain, *verifying; /* without and with the authorities' certificates */
-static volatile unsigned char *wanted; /* shared with children: bits of enum want */
-enum want { WANT_PLAIN = 1, WANT_VERIFYING = 2 };
+static bool is_ready;
 
 bool
 client_start(const struct conf *c)
 {
 	const char *file = ca_file(c);
 
-	if (wanted == NULL) {
-		void *page = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-		if (page == MAP_FAILED)
-			return false;
-		wanted = page;
-	}
 	if (!text_copy(ca, sizeof ca, file != NULL ? file : ""))
 		return false;
-	SSL_CTX_free(plain);
-	SSL_CTX_free(verifying);
-	plain = verifying = NULL;
+	if (is_ready)
+		client_prepare();
 	return true;
 }
 
@@ -71,34 +60,25 @@ make(bool authorities)
 	return NULL;
 }
 
-/* The one of the parent, or one made now; the parent makes it for those who follow. */
-static SSL_CTX *
-find(bool authorities)
-{
-	SSL_CTX **ctx = authorities ? &verifying : &plain;
-
-	if (*ctx == NULL)
-		*ctx = make(authorities);
-	*wanted |= authorities ? WANT_VERIFYING : WANT_PLAIN;
-	return *ctx;
-}
-
 void
 client_prepare(void)
 {
-	unsigned bits = wanted != NULL ? *wanted : 0;
-	bool need_plain = (bits & WANT_PLAIN) && plain == NULL;
-	bool need_verifying = (bits & WANT_VERIFYING) && verifying == NULL;
-
-	if (!need_plain && !need_verifying)
-		return;
 	heap_open();
-	if (need_plain)
-		plain = make(false);
-	if (need_verifying)
-		verifying = make(true);
+	SSL_CTX_free(plain);
+	SSL_CTX_free(verifying);
+	plain = make(false);
+	verifying = ca[0] != '\0' ? make(true) : NULL;
 	heap_seal();
-	ERR_clear_error(); /* what failed here fails again in the child, which says so */
+	if (ca[0] != '\0' && verifying == NULL)
+		log_error(ca, 0); /* who needs it fails */
+	is_ready = true;
+	ERR_clear_error();
+}
+
+bool
+client_is_ready(void)
+{
+	return is_ready;
 }
 
 static const char *const words[] = { "none", "try", "name", "dane" };
@@ -258,7 +238,7 @@ client_new(const struct packet *p, const char **why)
 		log_error("no certificates of authorities: set tls-ca", 0);
 		return NULL;
 	}
-	ctx = find(authorities && ca[0] != '\0');
+	ctx = authorities && ca[0] != '\0' ? verifying : plain;
 	if (ctx == NULL) {
 		log_error(authorities ? ca : "a handshake cannot be set up", 0);
 		return NULL;

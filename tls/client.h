@@ -13,21 +13,27 @@
 #include "base/helper.h"
 #include "base/packet.h"
 
-/* In the parent, at its start and again after a reload: where certificates come from. */
+/*
+ * In the parent, at its start and again after a reload: where certificates come from. What
+ * was ready before is so again.
+ */
 bool client_start(const struct conf *c);
 
 /*
- * In the parent, before each fork: once a child has needed it, the parent has it ready for
- * all that follow.
+ * In the parent: the contexts for relays to come. Only a host that connects somewhere pays
+ * for the authorities' certificates.
  */
 void client_prepare(void);
+
+/* In a relay: they are there. */
+bool client_is_ready(void);
 
 /* True: a packet with the form of TLS_CONNECT. */
 bool is_client_request(const struct packet *p);
 
 /*
- * In a child that is not confined yet: the handshake to be, without its descriptor. p must
- * stay. NULL: logged, and *why says it in a few words.
+ * In a relay: the handshake to be, without its descriptor. p must stay. NULL: logged, and
+ * *why says it in a few words.
  */
 SSL *client_new(const struct packet *p, const char **why);
 

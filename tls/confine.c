@@ -11,31 +11,23 @@
 
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/spawn.h"
 
 /* Of both: memory, randomness (the generator looks whether it was forked), time, the log. */
 #define COMMON \
 	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, \
 	SYS_madvise, SYS_getrandom, SYS_getpid, SYS_clock_gettime, SYS_sendto, \
-	SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_futex, ASAN_CALLS
-#ifdef __SANITIZE_ADDRESS__
-#define ASAN_CALLS SYS_sigaltstack, SYS_mprotect, SYS_gettid, SYS_sched_yield
-#else
-#define ASAN_CALLS SYS_gettimeofday
-#endif
+	SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_futex, \
+	SANDBOX_SANITIZER SYS_gettimeofday
 
-#ifdef SYS_poll
-#define POLL SYS_poll, SYS_ppoll
-#define EPOLL_WAIT SYS_epoll_wait, SYS_epoll_pwait
-#else
-#define POLL SYS_ppoll
-#define EPOLL_WAIT SYS_epoll_pwait
-#endif
-
-/* sendmsg: the facts, once, to who asked. */
-static const int relay_calls[] = { COMMON, POLL, SYS_sendmsg, SYS_shutdown };
+/* Its jobs come and its facts go as packets; a connection is made non-blocking. */
+static const int relay_calls[] = {
+	COMMON, SANDBOX_POLL, SYS_recvmsg, SYS_recvfrom, SYS_sendmsg, SYS_shutdown, SANDBOX_SETFL,
+	SANDBOX_SETNAME,
+};
 
 /* recvmsg: channels come over the control socket. */
-static const int holder_calls[] = { COMMON, EPOLL_WAIT, SYS_epoll_ctl, SYS_recvmsg };
+static const int holder_calls[] = { COMMON, SANDBOX_EPOLL_WAIT, SYS_epoll_ctl, SYS_recvmsg };
 
 void
 confine_start(void)
@@ -49,25 +41,33 @@ confine_start(void)
 }
 
 static bool
-confine(int first, const int *calls, unsigned n)
+give_up(int first)
 {
 	log_close();
 	if (syscall(SYS_close_range, first, ~0U, 0) == -1)
 		return false;
 	log_reopen();
 	/* A kernel without Landlock: seccomp lets nothing be opened either. */
-	return sandbox_drop_capabilities() == 0 && sandbox_landlock_nothing() != -1 &&
-	       sandbox_seccomp_only(calls, n) == 0;
+	return sandbox_drop_capabilities() == 0 && sandbox_landlock_nothing() != -1;
 }
 
 bool
-confine_relay(int first)
+confine_relays(int first)
 {
-	return confine(first, relay_calls, sizeof relay_calls / sizeof relay_calls[0]);
+	return give_up(first) &&
+	       spawn_lock_only(relay_calls, sizeof relay_calls / sizeof relay_calls[0]) == 0;
 }
 
 bool
 confine_holder(int first)
 {
-	return confine(first, holder_calls, sizeof holder_calls / sizeof holder_calls[0]);
+	return give_up(first) &&
+	       sandbox_seccomp_only(holder_calls, sizeof holder_calls / sizeof holder_calls[0]) == 0;
+}
+
+bool
+confine_relay(int first)
+{
+	return give_up(first) &&
+	       sandbox_seccomp_only(relay_calls, sizeof relay_calls / sizeof relay_calls[0]) == 0;
 }

@@ -7,7 +7,13 @@
 /* Before anything is forked: no core of this process or any of its children. */
 void confine_start(void);
 
-/* The relay, before the client's first octet; every descriptor from `first` on is closed. */
+/*
+ * The ancestor of the relays, which inherit it (base/spawn.h); every descriptor from
+ * `first` on is closed. False with errno.
+ */
+bool confine_relays(int first);
+
+/* A relay without an ancestor; the same. */
 bool confine_relay(int first);
 
 /* The key holder, once the keys are read; the same. */

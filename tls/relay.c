@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/spawn.h"
 
 /* Without a movement for so long a connection is idle. */
 #define REST_MS 1000
@@ -183,6 +184,7 @@ rest(struct relay *r)
 	(void)madvise(r->in.buf, RELAY_BUFFER, MADV_DONTNEED); /* pages of their own */
 	(void)madvise(r->out.buf, RELAY_BUFFER, MADV_DONTNEED);
 	(void)malloc_trim(0);
+	spawn_trim_stack();
 }
 
 /* Milliseconds for poll(). */

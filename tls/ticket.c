@@ -17,20 +17,27 @@ struct ticket_key {
 
 static struct ticket_key newest, previous;
 
+#define PERIOD ((int64_t)TICKET_SECONDS * 1000)
+
+bool
+ticket_is_due(int64_t now)
+{
+	return newest.made == 0 || now - newest.made >= PERIOD;
+}
+
 bool
 ticket_rotate(int64_t now)
 {
 	struct ticket_key k = { .made = now };
-	int64_t period = (int64_t)TICKET_SECONDS * 1000;
 
-	if (newest.made != 0 && now - newest.made < period)
+	if (!ticket_is_due(now))
 		return true;
 	if (RAND_bytes(k.name, sizeof k.name) != 1 ||
 	    RAND_priv_bytes(k.aes, sizeof k.aes) != 1 ||
 	    RAND_priv_bytes(k.hmac, sizeof k.hmac) != 1)
 		return false;
 	/* Idle for long: tickets of the newest have run out, too. */
-	if (now - newest.made < 2 * period)
+	if (now - newest.made < 2 * PERIOD)
 		previous = newest;
 	else
 		explicit_bzero(&previous, sizeof previous);

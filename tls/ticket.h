@@ -16,10 +16,13 @@
  */
 #define TICKET_SECONDS (6 * 3600)
 
-/* The parent, before each fork: now in milliseconds of clock_ms(). False: no randomness. */
+/* The parent: now, in milliseconds of clock_ms(), it is time for another key. */
+bool ticket_is_due(int64_t now);
+
+/* Makes it, if it is. False: no randomness. */
 bool ticket_rotate(int64_t now);
 
-/* The relay, after its handshake: what it does not know it can't give away. */
+/* A relay, after its last handshake: what it does not know it can't give away. */
 void ticket_forget(void);
 
 /* Tickets of ctx are made and opened with these keys. */

@@ -355,6 +355,22 @@ class Exec(Figure):
         return floor("exec", self.count(500), subject[1])[0]
 
 
+def idle_memory(server, clients):
+    """(private KiB, number) of the server's processes with so many clients after EHLO."""
+    if server.group.private_kib() is None:
+        raise Missing("no control group can be made here")
+    idle = subprocess.Popen([tool("load"), "-p", server.port, "-i", "-c", str(clients)],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True)
+    line = idle.stdout.readline()
+    after = server.group.private_kib()
+    idle.communicate("")
+    servers.time.sleep(1)
+    if "ready=%d " % clients not in line:
+        raise Missing("%s: %s" % (server.name, line.strip()))
+    return after
+
+
 class Memory(Figure):
     name = "memory"
     title = "Memory of an idle session"
@@ -367,24 +383,34 @@ class Memory(Figure):
         # Before the first session: what a server keeps for later ones counts too.
         if not hasattr(server, "before"):
             server.before = server.group.private_kib()
-        before = server.before
-        if before is None:
-            raise Missing("no control group can be made here")
-        idle = subprocess.Popen([tool("load"), "-p", server.port, "-i", "-c", "200"],
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                stderr=subprocess.DEVNULL, text=True)
-        line = idle.stdout.readline()
-        after = server.group.private_kib()
-        idle.communicate("")
-        servers.time.sleep(1)
-        if "ready=200 " not in line:
-            raise Missing("%s: %s" % (server.name, line.strip()))
-        return {"kib": (after[0] - before[0]) / 200,
-                "processes": (after[1] - before[1]) / 200}
+        kib, processes = idle_memory(server, 200)
+        return {"kib": (kib - server.before[0]) / 200,
+                "processes": (processes - server.before[1]) / 200}
+
+
+class Clients(Deliver):
+    name = "clients"
+    title = "Messages a second and memory against clients"
+    about = ("4 KiB, a new connection each, by so many clients at once; and the private "
+             "memory of all processes while so many clients idle after EHLO.")
+    servers = (Listening, Reusing, OpenSMTPD, Postfix)
+    steps = (1, 3, 10, 30, 100)
+    columns = (tuple(Column("rate%d" % n, "by %d" % n, "/s") for n in steps) +
+               tuple(Column("mib%d" % n, "of %d" % n, "MiB") for n in steps))
+    messages = 400
+
+    def once(self, server):
+        values = {"mib%d" % n: idle_memory(server, n)[0] / 1024 for n in self.steps}
+        for n in self.steps:
+            server.empty()
+            values["rate%d" % n] = load(
+                server, "-w", server.new, "-c", n, "-n",
+                max(n, self.count(self.messages)))["rate"]
+        return values
 
 
 FIGURES = (Hello, Deliver, Many, Banner, Big, BigBdat, Mailboxes, Crowded, Fanout, Exec,
-           Memory)
+           Memory, Clients)
 NAMES = [f.name for f in FIGURES]
 
 

@@ -112,13 +112,19 @@ run_runner(void)
 		} else if (p.letter == SEND_OUTCOME) {
 			check_outcome(&p);
 		} else if (p.letter == SEND_END) {
-			/* All of them; or none, of a connection that was gone before it began. */
+			/*
+			 * All of them; or none, of a connection that was gone before it began; or
+			 * some, since another connection is for the others.
+			 */
 			bool cut = strcmp(p.field[0], "cut") == 0;
+			bool rest = strcmp(p.field[0], "rest") == 0;
 			uint64_t offset;
 
 			CHECK(stage == SENDING && (outcomes == n_recipients ||
 			                           (outcomes == 0 && p.field[0][0] == '\0') ||
+			                           (rest && outcomes > 0) ||
 			                           (cut && outcomes < n_recipients)));
+			CHECK(!rest || outcomes < n_recipients);
 			CHECK(!cut || (p.n == 2 && flags & 128 && parse_u64(p.field[1], 1 << 20, &offset)));
 			stage = strcmp(p.field[0], "yes") == 0 ? SENDING : DONE;
 			if (stage == SENDING)

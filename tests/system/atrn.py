@@ -171,6 +171,21 @@ def _():
     clear()
 
 
+@case("atrn: what requires TLS does not go this way, and its sender hears of it")
+def _():
+    before = len(place.messages("alice"))
+    put(1, start=0, extra="requiretls yes\n")
+    put(1, start=1)
+    put(1, "b.test")
+    c = Customer()
+    c.serve()
+    expect(c.got() == ["ok0@b.test", "ok1@far.test"] and c.commands[-1] == "QUIT", c.commands)
+    wait_for(lambda: len(place.messages("alice")) > before, "alice hears of it")
+    expect("code=5.7.30" in place.lines("bounced")[-1], place.lines("bounced"))
+    expect(not place.waiting(D), "done")
+    clear()
+
+
 @case("atrn: a customer whose server is out of sorts keeps its mail, however old")
 def _():
     before = len(place.messages("alice"))

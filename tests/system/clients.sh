@@ -11,21 +11,7 @@ to=alice@here.test
 sent=0
 export HOME="$tmp" MAILRC=/dev/null
 
-# What every client sends: dots, 8-bit text, a long line. $tmp/body is its text alone.
-{
-	printf '.\n..\n.leading dot\nUmlaut \303\274\n\n'
-	printf 'x%.0s' $(seq 900)
-	printf '\nlast line\n'
-} >"$tmp/body"
-{
-	printf 'From: <sender@client.test>\nTo: <%s>\nSubject: by a client\n' "$to"
-	printf 'Date: Fri, 02 Jan 2026 03:04:05 +0000\nMessage-ID: <1@client.test>\n'
-	printf 'MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n'
-	printf 'Content-Transfer-Encoding: 8bit\n\n'
-	cat "$tmp/body"
-} >"$tmp/message"
-# swaks adds an empty line to what it reads from a file.
-{ cat "$tmp/message"; echo; } >"$tmp/longer"
+client_message sender@client.test "$to"
 
 has() { command -v "$1" >/dev/null || { skip "clients: $1" 'not installed'; return 1; }; }
 

@@ -145,7 +145,7 @@ class Place(trees.Tree):
         for key, value in keys.items():
             self.set_domain(domain, key, value)
 
-    def put(self, domain, *to, age=0, body=b"Subject: hello\n\ntext\n"):
+    def put(self, domain, *to, age=0, body=b"Subject: hello\n\ntext\n", extra=""):
         """Queues a message as the keeper does; its id."""
         self.count += 1
         mid = "%08x%05x.1.%x" % (int(time.time()) - age, self.count, self.count)
@@ -156,8 +156,9 @@ class Place(trees.Tree):
         head = b"Return-Path: <alice@here.test>\n"
         lines = "".join("to .- 0000000000 000 - - %s\n" % a for a in to)
         envelope = ("postern 1\nid %s\nhold -\narrived %d\nskip %d\nsize %d\nbody 8BITMIME\n"
-                    "utf8 no\nsender alice@here.test\n%send\n" %
-                    (mid, int(time.time()) - age, len(head), len(head) + len(body), lines))
+                    "utf8 no\n%ssender alice@here.test\n%send\n" %
+                    (mid, int(time.time()) - age, len(head), len(head) + len(body), extra,
+                     lines))
         for name, content in ((mid + ".m", head + body), (mid + ".e", envelope.encode())):
             path = os.path.join(folder, name)
             with open(path + ".new", "wb") as f:

@@ -54,6 +54,61 @@ def _():
     expect(tree.gone(D))
 
 
+class Smarthost:
+    """`relay` is a hop of its own; no domain has a configuration."""
+
+    def __init__(self, **hop):
+        self.hop = Hop(**hop)
+        tree.set(relay="[127.0.0.1]:%d" % self.hop.port)
+
+    def __enter__(self):
+        return self.hop
+
+    def __exit__(self, *_):
+        del tree.conf[""]["relay"]
+        tree.set()
+        self.hop.close()
+
+
+@case("many domains behind one smarthost: few connections, each queue under its lock")
+def _():
+    with Smarthost() as host:
+        for i in range(60):
+            tree.put("b%d.test" % i, "u@b%d.test" % i)
+        for i in range(50):
+            tree.put("b0.test", "v%d@b0.test" % i)
+        log = tree.flush("--due")
+        expect(len(host.messages) == 110 and log.count("event=sent") == 110, log)
+        expect(host.connections <= 8 and host.most <= 6, host.connections, host.most)
+        expect(all(tree.gone("b%d.test" % i) for i in range(60)), os.listdir(tree.spool))
+
+
+@case("a smarthost that closes after each message, or refuses one domain's: no mail of others stays")
+def _():
+    with Smarthost() as host:
+        for i in range(12):
+            tree.put("b%d.test" % i, "%s@b%d.test" % (("end", "ok", "bad", "later")[i % 4], i))
+        tree.flush("--all")
+        expect(len(host.messages) == 6 and len(tree.reports()) == 3, host.messages)
+        left = [d for d in os.listdir(tree.spool) if tree.queued(d)]
+        expect(sorted(left) == ["b11.test", "b3.test", "b7.test"], left)
+        for domain in left:
+            drop_queue(domain)
+
+
+@case("a smarthost that is away: tried once for all domains, each of which comes again")
+def _():
+    with Smarthost(greeting=b"421 not now") as host:
+        for i in range(30):
+            tree.put("b%d.test" % i, "u@b%d.test" % i)
+        tree.flush("--due")
+        expect(host.connections <= 4, host.connections)
+        for i in range(30):
+            due = os.stat(os.path.join(tree.spool, "b%d.test" % i, "retry")).st_mtime
+            expect(200 < due - time.time() < 400, due - time.time())
+            drop_queue("b%d.test" % i)
+
+
 @case("from the oldest on")
 def _():
     fresh()
@@ -267,6 +322,42 @@ def _():
            tree.gone("here.test"))
 
 
+@case("relayed: the report is made although it could not be at once, and nothing is sent again")
+def _():
+    fresh()
+    tree.spool_says(71)
+    mid = tree.put(D, "ok@" + D, "bad@" + D, notify="SUCCESS,FAILURE")
+    tree.flush(D)
+    expect([m[0] for m in tree.marks(D, mid)] == ["R", "."], tree.marks(D, mid))
+    tree.spool_says(0)
+    tree.flush("--now", D)
+    actions = sorted(status_of(m)[1][0]["Action"] for _, m in tree.reports())
+    expect(actions == ["failed", "relayed"] and tree.gone(D), actions)
+    expect(hop.received("ok@" + D) == 1, "sent again")
+    # What a crash leaves behind the mark.
+    tree.put(D, "ok2@" + D, notify="SUCCESS", state="R-")
+    tree.flush(D)
+    (to, report), = tree.reports()
+    block = status_of(report)[1][0]
+    expect(to == "alice@src.test" and block["Action"] == "relayed" and block["Status"] == "2.0.0" and
+           tree.gone(D) and hop.received("ok2@" + D) == 0, block)
+
+
+@case("RFC 9422: MAILMAX and RCPTMAX; what is left goes over further connections at once")
+def _():
+    other = Hop(offers=("PIPELINING", "LIMITS MAILMAX=2 RCPTMAX=3"))
+    tree.domain("few.test", "deliver = smtp:[127.0.0.1]:%d" % other.port)
+    to = ["r%d%s@few.test" % (i, "bad" if i in (4, 17) else "") for i in range(20)]
+    tree.put("few.test", *to)
+    tree.put("few.test", "one@few.test")
+    tree.flush("few.test")
+    expect(sorted(a for t, _ in other.messages for a in t) ==
+           sorted([a for a in to if "bad" not in a] + ["one@few.test"]), other.messages)
+    expect(all(len(t) <= 3 for t, _ in other.messages) and other.connections >= 4, other.connections)
+    expect(len(tree.reports()) == 1 and tree.gone("few.test"))
+    other.close()
+
+
 @case("UTF-8: message/global parts, and RFC 6533 addresses")
 def _():
     fresh()
@@ -432,6 +523,21 @@ def _():
     drop_queue("l.test")
 
 
+def confinement(parent):
+    """The word Seccomp of /proc/PID/status of all runners and senders below."""
+    out, parents = [], {str(parent)}
+    for pid in sorted((p for p in os.listdir("/proc") if p.isdigit()), key=int):
+        try:
+            with open("/proc/%s/status" % pid) as f:
+                words = dict(line.split(":\t", 1) for line in f.read().splitlines() if ":\t" in line)
+        except OSError:
+            continue
+        if words["PPid"] in parents:
+            parents.add(pid)
+            out.append(words["Seccomp"])
+    return out
+
+
 @case("one slow destination does not stop the others")
 def _():
     fresh()
@@ -444,6 +550,8 @@ def _():
     try:
         wait_for(lambda: len(hop.messages) == 5 and tree.gone(D))
         expect(run.poll() is None, "it waits for the slow one")
+        filters = confinement(run.pid)
+        expect(sum(f == "2" for f in filters) >= 2, "runner and sender have filters", filters)
         run.send_signal(signal.SIGTERM)
     finally:
         slow.close()

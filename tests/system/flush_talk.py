@@ -20,10 +20,11 @@ SPOOL = """#!/bin/sh
 # What spool is to flush: message on 0, envelope on 1, an exit code.
 d='%s'
 code=0
+tls=$3
 [ -f "$d/code" ] && read -r code <"$d/code"
 [ "$code" = 0 ] || exit "$code"
 n=$(mktemp "$d/report.XXXXXX") || exit 71
-cat >"$n" && tr '\\0' '\\n' <&1 >"$n.to"
+{ [ -z "$tls" ] || echo "X-Spool: $tls"; cat; } >"$n" && tr '\\0' '\\n' <&1 >"$n.to"
 """
 
 
@@ -36,12 +37,14 @@ class Hop:
     the final dot without a reply, end: 250, then closes; anything else is taken."""
 
     def __init__(self, greeting=b"220 hop.test ESMTP", lmtp=False, path=None,
-                 offers=("PIPELINING", "8BITMIME"), hang=False, context=None, broken=False):
+                 offers=("PIPELINING", "8BITMIME"), hang=False, context=None, broken=False,
+                 both=False):
         self.greeting, self.lmtp, self.offers, self.hang = greeting, lmtp, offers, hang
         self.context, self.broken = context, broken     # of STARTTLS
         self.messages = []             # (recipients, text) whose 250 was sent
         self.lost = []                 # the same, without the 250
         self.connections = 0
+        self.open = self.most = 0      # connections at once
         self.commands = []
         self.lock = threading.Lock()
         if path:
@@ -53,15 +56,20 @@ class Hop:
         else:
             self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
             self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+        if both:                       # the other address of localhost
+            other = socket.create_server(("::1", self.port), family=socket.AF_INET6)
+            threading.Thread(target=self._accept, args=(other,), daemon=True).start()
 
-    def _accept(self):
+    def _accept(self, listener):
         while True:
             try:
-                conn = self.listener.accept()[0]
+                conn = listener.accept()[0]
             except OSError:
                 return
             self.connections += 1
+            self.open += 1
+            self.most = max(self.most, self.open)
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def close(self):
@@ -79,6 +87,8 @@ class Hop:
                     self._secure(conn)
         except OSError:
             pass
+        with self.lock:
+            self.open -= 1
 
     def _say(self, f, line):
         f.write(line if isinstance(line, bytes) else line.encode())

@@ -8,7 +8,7 @@ import shutil
 import ssl
 import subprocess
 
-from flush_talk import BUILD, OWNER, Hop, Tree, case, expect, is_root, run_cases
+from flush_talk import BUILD, OWNER, Hop, Tree, case, expect, is_root, run_cases, status_of
 
 tree = Tree()
 # ::1 has no listener: the second address is tried.
@@ -110,16 +110,63 @@ def _():
            not any("MAIL" in c for c in w.hop.commands), log)
 
 
-@case("REQUIRETLS: over a connection that is proved, or not; others go on")
+@case("REQUIRETLS: over a connection that is proved")
 def _():
     w = Way("may", context=context(), offers=("REQUIRETLS", "8BITMIME"))
     log = w.send(extra="requiretls yes\n")
     expect(w.is_sent() and any(c.endswith("REQUIRETLS") for c in w.hop.commands), log)
-    w = Way("may")
+
+
+def bounced(w, code, *words):
+    """The one report: the header only, by REQUIRETLS itself; the host is not left alone."""
+    reports = tree.reports()
+    expect(len(reports) == 1, len(reports), "reports", tree.log)
+    report = reports[0][1]
+    _, (block,) = status_of(report)
+    expect(block["Status"] == code and report["X-Spool"] == "-r" and
+           report.get_payload()[2].get_content_type() == "text/rfc822-headers", report)
+    expect(tree.gone(w.name) and not w.hop.messages, w.hop.messages)
+    expect(all(x in tree.log for x in words), tree.log)
+
+
+@case("REQUIRETLS: no host of the domain has it, back at once (RFC 8689 4.2.1); others go on")
+def _():
+    w = Way("may", both=True)
     tree.put(w.name, "plain@" + w.name)
-    log = w.send(extra="requiretls yes\n")
-    expect(w.hop.received("plain@" + w.name) == 1 and len(w.hop.messages) == 1, log)
-    expect(tree.marks(w.name, w.mid)[0][0] == ".", log)
+    w.send(extra="ret FULL\nrequiretls yes\n")
+    expect([to for to, _ in w.hop.messages] == [["plain@" + w.name]], tree.log)
+    w.hop.messages.clear()
+    bounced(w, "5.7.10", "result=starttls-not-supported")
+    w = Way("may", context=context(), offers=("8BITMIME",), both=True)
+    for _ in range(2):
+        w.send(extra="ret FULL\nrequiretls yes\n")
+        bounced(w, "5.7.30")
+    for bad in ({"context": context("other")}, {"context": context(), "broken": True}):
+        w = Way("may", offers=("8BITMIME", "REQUIRETLS"), both=True, **bad)
+        w.send(extra="requiretls yes\n")
+        bounced(w, "5.7.10", "result=validation-failure")
+
+
+@case("REQUIRETLS: trouble of our own, or a host that is away, lets it wait")
+def _():
+    w = Way("may", greeting=b"421 not now")
+    w.send(extra="requiretls yes\n")
+    expect(w.is_waiting() and tree.reports() == [], tree.log)
+    w = Way("may", context=context(), offers=("REQUIRETLS",))
+    os.rename(os.path.join(tree.dir, "tls"), os.path.join(tree.dir, "away"))
+    w.send(extra="requiretls yes\n")
+    os.rename(os.path.join(tree.dir, "away"), os.path.join(tree.dir, "tls"))
+    expect(w.is_waiting() and tree.reports() == [], tree.log)
+
+
+@case("REQUIRETLS without a sender: nobody would hear, so it goes as it can (RFC 8689 5)")
+def _():
+    w = Way("may", context=context(), offers=("REQUIRETLS",))
+    w.send(sender="<>", extra="requiretls yes\n")
+    expect(w.is_sent() and any(c.endswith(" REQUIRETLS") for c in w.hop.commands), tree.log)
+    w = Way("may")
+    w.send(sender="<>", extra="requiretls yes\n")
+    expect(w.is_sent() and not any("REQUIRETLS" in c for c in w.hop.commands), tree.log)
 
 
 @case("a relay with a login: only after a handshake that proves its name")

@@ -260,7 +260,7 @@ def _():
 
 
 def secret_of(f):
-    """What lets the nursery fork, as it lies in its memory (front/spawn.c)."""
+    """What lets the nursery fork, as it lies in its memory (base/spawn.c)."""
     symbols = subprocess.run(["nm", trees.copied_smtpd()], capture_output=True, text=True,
                              check=True).stdout
     found = re.search(r"(?m)^([0-9a-f]+) b gate$", symbols)

@@ -44,12 +44,18 @@ configure() {
 		--user alice --password-stdin
 }
 
-is_quiet() { [ -z "$("$@" 2>&1 | tee "$out.noise")" ] || { cat "$out.noise"; false; }; }
+is_quiet() { "$@" >"$out.noise" 2>&1 && [ ! -s "$out.noise" ] || { cat "$out.noise"; false; }; }
+
+# may_not_read USER FILE: it is there, and that user can run programs, but not read it.
+may_not_read() {
+	[ -s "$2" ] && setpriv --reuid "$1" --regid "$1" --clear-groups true &&
+		! setpriv --reuid "$1" --regid "$1" --clear-groups cat "$2"
+}
 
 # exposure_at_most LIMIT UNIT: in the words of systemd-analyze, without starting it.
 exposure_at_most() {
 	systemd-analyze security --offline=yes --no-pager "/usr/local/lib/systemd/system/$2" |
 		tail -n 1 | tee /dev/stderr | awk -v limit="$1" '
-		{ for (i = 1; i <= NF; i++) if ($i ~ /^[0-9.]+$/) exit !($i <= limit) }
-		END { if (!NR) exit 1 }'
+		{ for (i = 1; i <= NF; i++) if ($i ~ /^[0-9.]+$/) good = $i <= limit }
+		END { exit !good }'
 }

@@ -41,6 +41,9 @@ check() {
 	fi
 }
 
+# lacks WORDS FILE: grep finds none of them, though there is something to be found.
+lacks() { [ -s "$2" ] && ! grep "$1" "$2"; }
+
 # need SUITE PROGRAM...: ends the suite with a skip where one is not installed.
 need() {
 	need_name=$1
@@ -146,6 +149,25 @@ messages() { ls -1tr "$1/state/mail/here.test/$2/Maildir/new/"* 2>/dev/null; }
 count() { messages "$1" "$2" | wc -l; }
 newest() { messages "$1" "$2" | tail -n 1; }
 has_messages() { [ "$(count "$1" "$2")" -eq "$3" ]; }
+
+# client_message FROM TO: what clients are to send, with what they and servers trip over.
+# $tmp/body is the text alone; $tmp/message is complete, so that nothing is added; swaks
+# adds an empty line to what it reads from a file: $tmp/longer.
+client_message() {
+	{
+		printf '.\n..\n.leading dot\nUmlaut \303\274\n\n'
+		printf 'x%.0s' $(seq 900)
+		printf '\nlast line\n'
+	} >"$tmp/body"
+	{
+		printf 'From: <%s>\nTo: <%s>\nSubject: by a client\n' "$1" "$2"
+		printf 'Date: Fri, 02 Jan 2026 03:04:05 +0000\nMessage-ID: <1@client.test>\n'
+		printf 'MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n'
+		printf 'Content-Transfer-Encoding: 8bit\n\n'
+		cat "$tmp/body"
+	} >"$tmp/message"
+	{ cat "$tmp/message"; echo; } >"$tmp/longer"
+}
 
 # same_message SENT STORED: the stored file is the sent one behind our trace headers.
 same_message() { talk - - same "$1" "$2"; }

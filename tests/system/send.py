@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
+from flush_talk import Hop  # noqa: E402
 from line import Line  # noqa: E402
 from listening import ROOT, case, expect, front, read, run_cases, trees, wait_for  # noqa: E402
 
@@ -128,6 +129,17 @@ def _():
         expect(run.returncode == 1 and b"refused to nobody@here.test: 550 5.1.1" in run.stderr,
                run.stderr)
         expect(b"sent to alice@here.test" in run.stdout and len(mail_of(f.tree)) == 1, run)
+
+
+@case("RFC 9422: MAILMAX; the others over further connections, at once")
+def _():
+    hop = Hop(offers=("PIPELINING", "LIMITS MAILMAX=2 RCPTMAX=1"))
+    to = ["r%d@far.test" % i for i in range(5)]
+    run = send(hop.port, "--tries", "1", *to, data=b"Subject: x\n\ny\n")
+    hop.close()
+    expect(run.returncode == 0 and not run.stderr, run.stderr)
+    expect(sorted(a for t, _ in hop.messages for a in t) == to and hop.connections == 3,
+           (hop.connections, hop.messages))
 
 
 @case("TLS and a login")

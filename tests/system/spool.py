@@ -70,6 +70,14 @@ def _():
     expect(place.take()[0].startswith(b"Return-Path: <%s>\n" % BOB.encode()), "bob")
 
 
+@case("spool -r: the envelope asks for REQUIRETLS")
+def _():
+    code(place.spool(MESSAGE, envelope("", AWAY), options=("-vr",)), 0)
+    (lines, _), = place.queued().values()
+    expect("requiretls yes" in lines, lines)
+    place.clear_queue()
+
+
 @case("spool: exit codes of what is wrong with the envelope")
 def _():
     for data, want in ((b"", 54), (b"Fa@b\0Tc@d\0", 54), (b"Fa@b\0T" + b"x" * 65 + b"@d\0\0", 11),
@@ -346,6 +354,8 @@ def _():
         got = place.spool(MESSAGE, envelope("", "nobody@" + OURS), user="stranger", error=6)
         expect(got[0] == 82 and got[2].startswith(b"Dno such mailbox"), got)
         place.take()
+        got = place.spool(MESSAGE, envelope("", AWAY), user="stranger", options=("-r",))
+        expect(got[0] != 0 and place.queued() == {}, "-r is not a stranger's")
 
 
 def ask(packet, *fds):

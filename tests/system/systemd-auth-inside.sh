@@ -26,7 +26,6 @@ sys.exit(a.last != wanted)
 P
 attempt() { python3 /run/attempt.py "$@"; }
 is_state() { [ "$(systemctl is-active "$1")" = "$2" ]; }
-may_not_read() { ! setpriv --reuid "$1" --regid "$1" --clear-groups cat "$2"; }
 unit=/usr/local/lib/systemd/system/postern-auth
 
 systemd-sysusers

@@ -62,9 +62,9 @@ python3 /run/hop.py 2525 /run/sent &
 hop=$!
 check 'flush units: valid' is_quiet systemd-analyze verify --man=no --recursive-errors=no \
 	$unit.service $unit-due.service $unit.socket $unit.timer
-check 'flush units: exposure at most 2.0' exposure_at_most 2.0 postern-flush.service
+check 'flush units: exposure at most 1.9' exposure_at_most 1.9 postern-flush.service
 check 'flush units: the same for what the timer starts' \
-	exposure_at_most 2.0 postern-flush-due.service
+	exposure_at_most 1.9 postern-flush-due.service
 check 'flush units: socket and timer start' \
 	systemctl enable --now postern-flush.socket postern-flush.timer
 check 'flush units: no process yet' is_state postern-flush.service inactive
@@ -75,6 +75,16 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.sendto(b\"there.test\", \"/run/postern/flush\")" 2>/dev/null'
 tell there.test postern
 check 'flush units: a word starts it, and it sends' wait_for sent first@there.test
+by_field() { journalctl -o cat "POSTERN_EVENT=sent" "POSTERN_TO=$1" | grep -q "^event=sent .*to=$1 "; }
+check 'flush units: journalctl finds it by a field' wait_for by_field first@there.test
+by_id() {
+	id=$(journalctl -o cat POSTERN_TO=first@there.test | sed -n 's/.* id=\([^ ]*\) .*/\1/p' | head -n 1)
+	[ -n "$id" ] && journalctl -u postern-flush.service -t flush -p info "POSTERN_ID=$id" |
+		grep -q event=sent
+}
+check 'flush units: and by the message, unit, program and priority' by_id
+status() { systemctl show -p StatusText postern-flush.service | grep -q 'domains being sent to'; }
+check 'flush units: its status is told' status
 put slow@there.test
 tell there.test postern
 # The owner of /proc/PID says nothing: these processes can't be traced.
@@ -114,6 +124,7 @@ check 'flush units: and ends' wait_for is_state postern-flush-due.service inacti
 check 'flush units: the queue is empty' [ -z "$(ls /var/lib/postern/spool)" ]
 check 'flush units: nothing failed' [ -z "$(systemctl list-units --failed --plain --no-legend \
 	'postern*')" ]
-check 'flush units: nothing was killed by a filter' sh -c '! journalctl -u "postern-flush*" |
-	grep -E "died|SYS|core"'
+check 'flush units: nothing was killed by a filter' sh -c '
+	journalctl -u "postern-flush*" >/run/journal && grep -q event=sent /run/journal &&
+	! grep -E "died|SYS|core" /run/journal'
 kill $hop

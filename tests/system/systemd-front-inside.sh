@@ -60,7 +60,7 @@ check 'front units: Landlock is enforced in nursery and keeper' [ "$(
 check 'front units: mailboxes are opened without openat2' sh -c '
 	grep -q "openat2.*ENOSYS" /run/trace && ! grep -q "openat2.*= [0-9]" /run/trace'
 
-python3 /tests/systemd_front.py
+python3 /tests/systemd_front.py || fail 'front units: systemd_front.py' "exit $?"
 
 # Without a standard error lines go to syslog; they must not go where a keeper's
 # descriptors are.

@@ -21,7 +21,6 @@ with smtplib.SMTP("127.0.0.1", int(sys.argv[1]), timeout=60) as client:
 P
 starttls() { python3 /run/starttls.py "$@"; }
 is_state() { [ "$(systemctl is-active "$1")" = "$2" ]; }
-may_not_read() { ! setpriv --reuid "$1" --regid "$1" --clear-groups cat "$2"; }
 unit=/usr/local/lib/systemd/system/postern-tls
 key=/etc/postern/tls.key
 

@@ -406,6 +406,40 @@ def holder_killed():
         expect(t.log().count("the key holder has ended") == 2, t.log())
 
 
+@case("the ancestor of the relays is killed: connections go on, another takes its place")
+def ancestor_dies():
+    with Tls(files) as t, t.link() as link:
+        for again in (1, 2):
+            os.kill(t.processes("tls-ancestor")[0], signal.SIGKILL)
+            t.wait_log("the ancestor of the relays has ended", again)
+            with t.link() as other:
+                other.echo()
+        link.echo()
+        expect(len(t.processes("tls-ancestor")) == 1, "more than one ancestor")
+        t.deaths = 2
+
+
+@case("session-reuse: relays serve several connections, as many as it says, each by itself")
+def reuse():
+    with Tls(files, "session-reuse = 3\n") as t:
+        seen, exporters = set(), set()
+        for _ in range(12):
+            with t.link() as link:
+                link.echo()
+                seen |= set(t.processes("tls-relay"))
+                exporters.add(link.facts["exporter"])
+        expect(4 <= len(seen) <= 8, "%d relays for 12 connections" % len(seen))
+        expect(len(exporters) == 12, "two handshakes are the same")
+        context = client_context(V13)
+        with t.link(context) as link:
+            link.echo()
+            session = link.client.session
+        t.reload()
+        with t.link(context, session=session) as link:
+            link.echo()
+            expect(link.facts["resumed"] == "yes", link.facts)
+
+
 @case("tls is told to stop: connections go on")
 def stop():
     with Tls(files) as t, t.link() as link:

@@ -70,6 +70,8 @@ class Files:
 class Tls:
     """A running tls with the global lines and sections of `conf`."""
 
+    deaths = 0                # processes that are expected to die by a signal
+
     def __init__(self, files, conf="", keys="ec rsa", sections=""):
         self.dir = tempfile.mkdtemp(prefix="tls")
         os.chmod(self.dir, 0o755)
@@ -86,7 +88,7 @@ class Tls:
             ["bash", "-c", 'exec 3<&%d "$@"' % end.fileno(), "bash",
              os.path.join(BUILD, "tls"), "-c", self["postern.conf"], "-F"],
             pass_fds=[end.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=self.log_file)
+            stderr=self.log_file, start_new_session=True)
         end.close()
 
     def __getitem__(self, name):
@@ -142,7 +144,7 @@ class Tls:
         return link
 
     def processes(self, name):
-        """Numbers of our processes called so: all have our parent's log on fd 2."""
+        """Numbers of our processes called so: the session is ours alone."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
@@ -150,16 +152,10 @@ class Tls:
                     if f.read().strip() != name:
                         continue
                 with open("/proc/%s/stat" % pid) as f:
-                    group = f.read().rpartition(")")[2].split()
-                if group[0] != "Z" and int(group[2]) == os.getpgid(self.process.pid) and \
-                        self.is_ours(pid):
+                    fields = f.read().rpartition(")")[2].split()
+                if fields[0] != "Z" and int(fields[3]) == self.process.pid:
                     found.append(int(pid))
         return found
-
-    def is_ours(self, pid):
-        """By the command line, which forks inherit: it has the folder's name."""
-        with open("/proc/%s/cmdline" % pid, "rb") as f:
-            return self.dir.encode() in f.read()
 
     def reload(self, word="reloaded"):
         count = self.log().count(word)
@@ -181,7 +177,7 @@ class Tls:
         shutil.rmtree(self.dir)
         if kind is None:
             expect(code == 0, "tls ended with %s: %s" % (code, log[-500:]))
-            expect("child-died" not in log, log)
+            expect(log.count("child-died") == self.deaths, log)
 
 
 class Link:

@@ -37,8 +37,11 @@ resolve(const char *text, uint64_t size, uint64_t *limit)
 	}
 	for (unsigned i = first; i < targets.n_links; i++) {
 		const char *path = targets.destinations[targets.links[i]].path;
+		size_t len = strlen(got);
+		int n = snprintf(got + len, sizeof got - len, "%s%s", i > first ? " " : "",
+		                 path + strlen("mail/"));
 
-		strcat(strcat(got, i > first ? " " : ""), path + strlen("mail/"));
+		MUST(n >= 0 && (size_t)n < sizeof got - len);
 	}
 	return got;
 }

@@ -1,9 +1,10 @@
 /*
- * See spawn.h. Called by the nursery. What keeps the secret from a session: its page and
- * the nursery's stack are not copied by a fork, it passes through general registers
- * only, and the instructions around clone() wipe those that still hold it.
+ * See spawn.h. Called by the nursery, and by tls/ancestor.c. What keeps the secret from a
+ * session: its page and the nursery's stack are not copied by a fork, it passes through
+ * general registers only, and the instructions around clone() wipe those that still hold
+ * it.
  */
-#include "front/spawn.h"
+#include "base/spawn.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -66,11 +67,10 @@ leave_rseq(void)
 #endif
 }
 
-int
-spawn_lock(void)
+static int
+draw_secret(void)
 {
 	size_t size = sizeof *gate;
-	int r;
 
 	gate = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (gate == MAP_FAILED || madvise(gate, size, MADV_DONTFORK) == -1 ||
@@ -78,7 +78,27 @@ spawn_lock(void)
 	    mprotect(stack, PAGE, PROT_NONE) == -1 || keep_own_stack() == -1)
 		return -1;
 	leave_rseq();
-	r = sandbox_seccomp_nursery(gate);
+	return 0;
+}
+
+int
+spawn_lock(void)
+{
+	int r = draw_secret();
+
+	if (r == 0)
+		r = sandbox_seccomp_nursery(gate);
+	wipe_stack();
+	return r;
+}
+
+int
+spawn_lock_only(const int *calls, unsigned n)
+{
+	int r = draw_secret();
+
+	if (r == 0)
+		r = sandbox_seccomp_nursery_only(gate, calls, n);
 	wipe_stack();
 	return r;
 }
@@ -143,7 +163,7 @@ clone_through_gate(void (*run)(void))
 	                 : "x2", "x3", "x4", "x30", "memory", "cc");
 	return r;
 #else
-#error "front/spawn.c: clone() with the secret in its last three arguments, see above"
+#error "base/spawn.c: clone() with the secret in its last three arguments, see above"
 #endif
 }
 
@@ -157,4 +177,15 @@ spawn_session(void (*run)(void))
 		return -1;
 	}
 	return (pid_t)r;
+}
+
+/* One page below this frame stays: this call's own, and the next ones'. */
+void
+spawn_trim_stack(void)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0) & ~(PAGE - 1);
+	uintptr_t low = (uintptr_t)stack + PAGE;
+
+	if (here > low + PAGE && here < (uintptr_t)stack + STACK_SIZE)
+		(void)madvise((void *)low, here - PAGE - low, MADV_DONTNEED); /* pages of ours */
 }
