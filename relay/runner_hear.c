@@ -61,7 +61,7 @@ put_back(struct run *r, struct slot *s)
 	s->work = NULL;
 	if (w == NULL)
 		return;
-	for (unsigned i = s->known; i < s->n; i++) {
+	for (unsigned i = 0; i < s->n; i++) {
 		struct outcome *o = &w->outcomes[s->to[i]];
 
 		if (o->class == 0)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# suite: timeout=400 busy
+# suite: timeout=600 busy
 # The same tests with AddressSanitizer and UndefinedBehaviorSanitizer in the programs,
 # and in the long run the unit tests under valgrind, which sees reads of memory that was
 # never set. A finding ends its process, and so fails a case. clang makes these programs,
