@@ -90,7 +90,7 @@ def put(n, domain=D, start=0, **more):
 
 def clear():
     for name in os.listdir(os.path.join(place.state, "spool")):
-        shutil.rmtree(os.path.join(place.state, "spool", name))
+        place.drop(name)
 
 
 def pids(word):
@@ -201,18 +201,6 @@ def _():
     expect(len(place.messages("alice")) == before, "nobody is told anything")
 
 
-def locked(domain):
-    path = os.path.join(place.state, "spool", domain, "lock")
-    if not os.path.exists(path):
-        return False
-    with open(path) as f:
-        try:
-            trees.fcntl.flock(f, trees.fcntl.LOCK_SH | trees.fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
-
-
 @case("atrn: the line breaks at every point of a message: all of it arrives in the end")
 def _():
     for point in ("EHLO", "MAIL", "RCPT", "DATA", ".", "QUIT"):
@@ -222,7 +210,7 @@ def _():
                      (verb in ("EHLO", "QUIT") or len(me.messages) > 0))
         broken.sock.close()
         broken.c.close()
-        wait_for(lambda: not locked(D), "the run ends")
+        wait_for(lambda: not place.is_locked(D), "the run ends")
         c = Customer()
         c.serve() if c.code == 250 else None
         expect(c.code == (453 if point == "QUIT" else 250), point, c.code)
@@ -258,7 +246,7 @@ def _():
             expect(killed, "nobody to kill")
             first = c.got()
             c.close()
-            wait_for(lambda: not locked(D), "nobody has the lock")
+            wait_for(lambda: not place.is_locked(D), "nobody has the lock")
             got = fetch_rest()
             expect(set(first) | set(got) == {"ok%d@far.test" % i for i in range(3)} and
                    not place.waiting(D), victim, when, first, got)

@@ -172,6 +172,23 @@ class Place(trees.Tree):
         return sorted(n[:-2] for n in os.listdir(folder)
                       if n.endswith(".e")) if os.path.isdir(folder) else []
 
+    def is_locked(self, domain):
+        path = os.path.join(self.state, "spool", domain, "lock")
+        if not os.path.exists(path):
+            return False
+        with open(path) as f:
+            try:
+                trees.fcntl.flock(f, trees.fcntl.LOCK_SH | trees.fcntl.LOCK_NB)
+            except OSError:
+                return True
+        return False
+
+    def drop(self, domain):
+        """Its queue, once no run works on it."""
+        wait_for(lambda: not self.is_locked(domain), "the run ends")
+        shutil.rmtree(os.path.join(self.state, "spool", domain), ignore_errors=True)
+        expect(self.waiting(domain) == [], "the queue of", domain)
+
     def forget_asking(self, domain):
         """As if the last run that was asked for were long ago."""
         path = os.path.join(self.state, "spool", domain, "lock")

@@ -81,7 +81,7 @@ def _():
     expect(etrn()[0] == 252)
     wait_for(lambda: hop.received("ok-new@" + D) == 1, "new mail goes at once")
     expect(hop.commands.count("RCPT TO:<later@%s>" % D) == 1, "one attempt")
-    shutil.rmtree(os.path.join(place.state, "spool", D))
+    place.drop(D)
 
 
 @case("etrn: eight at once, while it is sent slowly")

@@ -136,7 +136,7 @@ def _():
     site.isp(host="localhost", port=provider.port["submissions"], login="isp.login",
              mode="etrn", domains="#none")
     expect("result=refused" in site.fetch(code=1), site.log)
-    trees.shutil.rmtree(os.path.join(provider.state, "spool", D))
+    provider.drop(D)
     site.isp(host="localhost", port=provider.port["odmr"], login="isp.login")
 
 
