@@ -65,25 +65,8 @@ END
 
 cat >"$tmp/inside" <<'END'
 set -eu
-mkdir "$1/t" && mount -t tmpfs tmpfs "$1/t" && chmod 755 "$1/t"
-mkdir "$1/t/up" "$1/t/work" "$1/t/root"
-cp -a "$2" "$1/t/low"
-for d in lib bin sbin; do        # these are links to usr/... in a root folder of today
-	[ -d "$1/t/low/$d" ] || continue
-	mkdir -p "$1/t/low/usr/$d" && cp -a "$1/t/low/$d/." "$1/t/low/usr/$d/" && rm -r "$1/t/low/$d"
-done
-mount -t overlay overlay -o "lowerdir=$1/t/low:/,upperdir=$1/t/up,workdir=$1/t/work" "$1/t/root"
-root=$1/t/root
-mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc"
-mount -t tmpfs tmpfs "$root/tmp" && chmod 1777 "$root/tmp"
-echo 'postfix:x:61090:61090::/var/spool/postfix:/bin/false' >>"$root/etc/passwd"
-printf 'postfix:x:61090:\npostdrop:x:61091:\n' >>"$root/etc/group"
-cp "$1"/conf/* "$root/etc/postfix/"
-mkdir -p "$root/var/spool/postfix" "$root/var/lib/postfix"
-chown 61090 "$root/var/lib/postfix" && chmod 1777 "$root/var/mail"
-cp "$root/usr/share/postfix/dynamicmaps.cf" "$root/usr/share/postfix/makedefs.out" \
-	"$root/etc/postfix/" 2>/dev/null || true
-chroot "$root" postfix -c /etc/postfix start
+. "$3"
+chmod 1777 "$root/var/mail"
 trap 'chroot "$root" postfix stop; cp "$root/var/log/postfix.log" "$1/postfix.log";
 	cat "$root"/var/mail/site/new/* >"$1/mails" || true' EXIT
 python3 "$1/ask"
@@ -93,7 +76,8 @@ for i in $(seq 150); do
 done
 END
 
-unshare -m --propagation private sh "$tmp/inside" "$tmp" "$place" >"$tmp/out" 2>&1 ||
+unshare -m --propagation private sh "$tmp/inside" "$tmp" "$place" \
+	"$PWD/tests/system/postfix-inside.sh" >"$tmp/out" 2>&1 ||
 	fail 'etrn_postfix: runs' "$(tail -n 5 "$tmp/out")"
 check 'etrn_postfix: 253 with the count' grep -q '253.*OK, 3 pending messages started' "$tmp/out"
 check 'etrn_postfix: Postfix has delivered three' [ "$(grep -c \

@@ -4,99 +4,21 @@
 reports that `spool` delivers into their sender's Maildir."""
 import email
 import email.policy
-import glob
 import os
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 
+from dovecot_lmtp import Dovecot, missing
 from spool_talk import DEADLINE, OURS, Place, case, expect, run_cases
 
-DOVECOT = """base_dir = %(w)s/run
-state_dir = %(w)s/state
-log_path = %(w)s/log
-ssl = no
-protocols = lmtp
-first_valid_uid = 1
-first_valid_gid = 1
-auth_username_format = %%n
-mail_location = maildir:~/Maildir
-passdb {
-  driver = passwd-file
-  args = %(w)s/users
-}
-userdb {
-  driver = passwd-file
-  args = %(w)s/users
-}
-service lmtp {
-  unix_listener %(w)s/lmtp {
-    mode = 0666
-  }
-  inet_listener lmtp {
-    address = 127.0.0.1
-    port = %(port)d
-  }
-}
-"""
 ALICE = "alice@" + OURS
 NAMES = ("carl", "dora")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Dovecot:
-    def __init__(self):
-        self.work = tempfile.mkdtemp(prefix="postern-dovecot.")
-        os.chmod(self.work, 0o755)
-        self.port = free_port()
-        self.path = os.path.join(self.work, "lmtp")
-        with open(os.path.join(self.work, "users"), "w") as f:
-            for name in NAMES:
-                os.makedirs(os.path.join(self.work, "mail", name))
-                f.write("%s::65534:65534::%s/mail/%s::\n" % (name, self.work, name))
-        subprocess.run(["chown", "-R", "65534:65534", os.path.join(self.work, "mail")], check=True)
-        conf = os.path.join(self.work, "dovecot.conf")
-        with open(conf, "w") as f:
-            f.write(DOVECOT % {"w": self.work, "port": self.port})
-        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "dovecot", "-F", "-c",
-                                         conf])
-        until = time.monotonic() + DEADLINE
-        while not os.path.exists(self.path):
-            expect(time.monotonic() < until and self.process.poll() is None, "no Dovecot")
-            time.sleep(0.05)
-
-    def take(self, name):
-        found = []
-        for path in sorted(glob.glob(os.path.join(self.work, "mail", name, "Maildir/new/*"))):
-            with open(path, "rb") as f:
-                found.append(f.read())
-            os.unlink(path)
-        return found
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(DEADLINE)
-        subprocess.run(["rm", "-rf", self.work], check=True)
-
-
-def missing():
-    if os.geteuid() != 0:
-        return "only root can be several users"
-    return None if os.path.exists("/usr/lib/dovecot/lmtp") else "no dovecot-lmtpd"
-
 
 if missing():
     print("skip flush and Dovecot: " + missing())
     sys.exit(0)
 place = Place()
-dovecot = Dovecot()
+dovecot = Dovecot(*NAMES)
 place.tree.set_conf("", "dns-anchor", "none")
 place.tree.set_conf("", "dns", "127.0.0.1@1")
 place.tree.set_conf("", "postmaster", "bob@" + OURS)

@@ -70,25 +70,7 @@ printf 'From: alice@here.test\nTo: bob@here.test\nSubject: by Postfix\n\n.\n..do
 # inside: what runs in the namespace; $1 is the scratch folder, $2 the unpacked package.
 cat >"$tmp/inside" <<'END'
 set -eu
-mkdir "$1/t" && mount -t tmpfs tmpfs "$1/t" && chmod 755 "$1/t"
-mkdir "$1/t/up" "$1/t/work" "$1/t/root"
-cp -a "$2" "$1/t/low"
-for d in lib bin sbin; do        # these are links to usr/... in a root folder of today
-	[ -d "$1/t/low/$d" ] || continue
-	mkdir -p "$1/t/low/usr/$d" && cp -a "$1/t/low/$d/." "$1/t/low/usr/$d/" && rm -r "$1/t/low/$d"
-done
-mount -t overlay overlay -o "lowerdir=$1/t/low:/,upperdir=$1/t/up,workdir=$1/t/work" "$1/t/root"
-root=$1/t/root
-mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc"
-mount -t tmpfs tmpfs "$root/tmp" && chmod 1777 "$root/tmp"
-echo 'postfix:x:61090:61090::/var/spool/postfix:/bin/false' >>"$root/etc/passwd"
-printf 'postfix:x:61090:\npostdrop:x:61091:\n' >>"$root/etc/group"
-cp "$1"/conf/* "$root/etc/postfix/" && cp "$1/hosts" "$root/etc/hosts"
-mkdir -p "$root/var/spool/postfix" "$root/var/lib/postfix"
-chown 61090 "$root/var/lib/postfix"
-cp "$root/usr/share/postfix/dynamicmaps.cf" "$root/usr/share/postfix/makedefs.out" \
-	"$root/etc/postfix/" 2>/dev/null || true
-chroot "$root" postfix -c /etc/postfix start
+. "$3"
 trap 'chroot "$root" postfix stop; cp "$root/var/log/postfix.log" "$1/postfix.log"' EXIT
 for to in bob bob+login bob+scram bob+implicit nobody; do
 	chroot "$root" sendmail -f alice@here.test "$to@here.test" <"$1/message"
@@ -99,7 +81,8 @@ for i in $(seq 150); do
 done
 END
 
-unshare -m --propagation private sh "$tmp/inside" "$tmp" "$place" >"$tmp/out" 2>&1 ||
+unshare -m --propagation private sh "$tmp/inside" "$tmp" "$place" \
+	"$PWD/tests/system/postfix-inside.sh" >"$tmp/out" 2>&1 ||
 	fail 'postfix runs' "$(tail -n 5 "$tmp/out")"
 log=$tmp/postfix.log
 [ -s "$log" ] || { fail 'postfix: a log' "$(tail -n 5 "$tmp/out")"; exit 0; }

@@ -17,6 +17,7 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../bench")]
+import dovecot_lmtp
 import servers
 from sender_talk import Sender
 
@@ -117,71 +118,36 @@ def smtp_sink(work):
     return "%d messages/s over one connection, %.0f us of CPU each" % (rate, cpu)
 
 
-def dovecot(work):
-    if not os.path.exists("/usr/lib/dovecot/lmtp") or os.geteuid() != 0:
-        raise Skip("needs root and dovecot-lmtpd")
-    for user in ("alice", "full"):
-        os.makedirs(os.path.join(work, "mail", user))
-    subprocess.run(["chown", "-R", "65534:65534", os.path.join(work, "mail")], check=True)
-    conf = os.path.join(work, "dovecot.conf")
-    with open(os.path.join(work, "users"), "w") as f:
-        for user in ("alice", "full"):
-            f.write("%s::65534:65534::%s/mail/%s::\n" % (user, work, user))
-    with open(conf, "w") as f:
-        f.write("""base_dir = %(w)s/run
-state_dir = %(w)s/state
-log_path = %(w)s/log
-ssl = no
-protocols = lmtp
-first_valid_uid = 1
-first_valid_gid = 1
-auth_username_format = %%n
-mail_location = maildir:~/Maildir
+QUOTA = """
 mail_plugins = quota
 plugin {
   quota = maildir:User quota
   quota_rule = *:storage=1G
 }
-passdb {
-  driver = passwd-file
-  args = %(w)s/users
-}
-userdb {
-  driver = passwd-file
-  args = %(w)s/users
-}
-service lmtp {
-  unix_listener %(w)s/lmtp {
-    mode = 0666
-  }
-}
-""" % {"w": work})
-    os.chmod(work, 0o755)
-    process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "dovecot", "-F", "-c", conf])
+"""
+
+
+def dovecot(_):
+    if dovecot_lmtp.missing():
+        raise Skip(dovecot_lmtp.missing())
+    server = dovecot_lmtp.Dovecot("alice", "full", settings=QUOTA)
     try:
-        path = os.path.join(work, "lmtp")
         conn = socket.socket(socket.AF_UNIX)
-        for _ in range(100):
-            try:
-                conn.connect(path)
-                break
-            except OSError:
-                time.sleep(0.1)
+        conn.connect(server.path)
         sender = Sender(PROGRAM)
-        ready = sender.connect("", path, "lmtp", fd=conn.fileno(), seconds=(5, 30, 30))
+        ready = sender.connect("", server.path, "lmtp", fd=conn.fileno(), seconds=(5, 30, 30))
         assert ready[0] == "+", ready
         want = send_some(sender, "alice@here.test", ["nobody@here.test"])
         outcomes, _ = sender.message(HEAD + BODY, ["alice@here.test", "full@here.test"])
         assert [o.cls for o in outcomes] == ["2", "2"], [o.text for o in outcomes]
         assert sender.end() == 0
-        got = [body_of(m) for m in wait_for(4, os.path.join(work, "mail/alice/Maildir/new"))]
+        got = [body_of(m) for m in wait_for(4, server.new("alice"))]
         assert sorted(got) == sorted(want + [BODY])
-        assert len(wait_for(1, os.path.join(work, "mail/full/Maildir/new"))) == 1
+        assert len(wait_for(1, server.new("full"))) == 1
     except AssertionError as e:
-        raise AssertionError(open(os.path.join(work, "log")).read()[-500:]) from e
+        raise AssertionError(server.log()) from e
     finally:
-        process.terminate()
-        process.wait(10)
+        server.stop()
     return ready[1][0]
 
 

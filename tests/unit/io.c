@@ -99,7 +99,7 @@ test_long_lines(void)
 		say("NOOP\r\n", 6);
 		kind = io_getline(&io, 0, &line, &result);
 		if (kind == LINE_OK && strlen(line) == rows[i].len - 2)
-			strcpy(got, "ok ");
+			memcpy(got, "ok ", sizeof "ok ");
 		else
 			add_result(got, kind, "");
 		kind = io_getline(&io, 0, &line, &result);
@@ -128,8 +128,8 @@ test_wrap(void)
 	open_io(SOCKET);
 	for (unsigned i = 0; i < 2000; i++) {
 		say(text + held, n - held);
-		strcpy(want, text);
-		n = (size_t)sprintf(text, "%0*u\r\n", 1 + (int)(i * 37 % 500), i);
+		memcpy(want, text, sizeof want);
+		n = (size_t)snprintf(text, sizeof text, "%0*u\r\n", 1 + (int)(i * 37 % 500), i);
 		held = n / 2;
 		say(text, held);
 		if (i == 0)

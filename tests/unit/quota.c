@@ -98,7 +98,7 @@ test_odd_files(void)
 	put_n(state, FILE_, "1000S\n900\0 1\n", 13);
 	TEST(quota_check(state, BOX, &d, 500) == ANSWER_YES, "a NUL: counted again");
 	for (size_t n = strlen(big); n + 4 < LIMIT_MAILDIRSIZE + 8; n += 4)
-		strcat(big + n, "0 0\n");
+		memcpy(big + n, "0 0\n", 4); /* zeros behind it */
 	set_file(big);
 	TEST(quota_check(state, BOX, &d, 500) == ANSWER_YES &&
 	     strcmp(get(state, FILE_), "1000S\n" RECOUNTED) == 0, "a long file is written anew");
