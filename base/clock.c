@@ -56,6 +56,17 @@ find_date(uint64_t day, unsigned *year, unsigned *month, unsigned *mday)
 	*year = yoe + (unsigned)era * 400 + (*month < 2);
 }
 
+/* "07:05:00", of the seconds of a day */
+static void
+add_time(struct text *t, uint64_t seconds)
+{
+	text_addf(t, seconds / 3600, 2);
+	text_addc(t, ':');
+	text_addf(t, seconds / 60 % 60, 2);
+	text_addc(t, ':');
+	text_addf(t, seconds % 60, 2);
+}
+
 void
 clock_date(struct text *t, time_t when)
 {
@@ -67,7 +78,6 @@ clock_date(struct text *t, time_t when)
 
 	find_date(day, &year, &month, &mday);
 	t->bad |= year > 9999;
-	seconds %= 86400;
 	text_addn(t, days + 3 * (day % 7), 3);
 	text_add(t, ", ");
 	text_addu(t, mday);
@@ -76,11 +86,7 @@ clock_date(struct text *t, time_t when)
 	text_addc(t, ' ');
 	text_addf(t, year, 4);
 	text_addc(t, ' ');
-	text_addf(t, seconds / 3600, 2);
-	text_addc(t, ':');
-	text_addf(t, seconds / 60 % 60, 2);
-	text_addc(t, ':');
-	text_addf(t, seconds % 60, 2);
+	add_time(t, seconds % 86400);
 	text_add(t, " +0000");
 }
 
@@ -92,17 +98,12 @@ clock_stamp(struct text *t, time_t when)
 
 	find_date(seconds / 86400, &year, &month, &mday);
 	t->bad |= year > 9999;
-	seconds %= 86400;
 	text_addf(t, year, 4);
 	text_addc(t, '-');
 	text_addf(t, month + 1, 2);
 	text_addc(t, '-');
 	text_addf(t, mday, 2);
 	text_addc(t, 'T');
-	text_addf(t, seconds / 3600, 2);
-	text_addc(t, ':');
-	text_addf(t, seconds / 60 % 60, 2);
-	text_addc(t, ':');
-	text_addf(t, seconds % 60, 2);
+	add_time(t, seconds % 86400);
 	text_addc(t, 'Z');
 }

@@ -16,21 +16,13 @@
 #include "base/num.h"
 #include "base/packet.h"
 #include "base/spawn.h"
+#include "base/spawn_loop.h"
 
-#define BUSY_MS 20
-#define RETRY_MS 100
 #define START_MS 30000 /* for a nursery to open what it needs */
-#define ORDER 'o' /* front to nursery: a number of sessions */
 #define READY 'y' /* nursery to front: it has come to life */
 #define DIED 'x'  /* a session died abnormally */
 #define OLD 'a'   /* it has used much of the time it may; another is to take over */
 #define SHORT 'f' /* no session can be forked for now, and why: a number of errno */
-
-static void
-on_child(int sig)
-{
-	(void)sig; /* only there to interrupt ppoll */
-}
 
 static void
 report(char letter, int number)
@@ -53,92 +45,45 @@ reap(void)
 			report(DIED, status);
 }
 
-/* What stays owed when memory or processes are short is tried again; told once. */
 static void
-fork_sessions(const struct front_setup *setup, uint64_t *owed, bool *is_short)
+tell_short(int err)
 {
-	while (*owed > 0) {
-		if (spawn_session(setup->run_session) == -1) {
-			if (!*is_short)
-				report(SHORT, errno);
-			*is_short = true;
-			return;
-		}
-		*is_short = false;
-		--*owed;
-	}
+	report(SHORT, err);
 }
 
-/* Its own time counts like a session's, since they inherit the limit. */
+/* Its own time counts like a session's, since they inherit the limit. Said again is no harm. */
 static void
-tell_age(bool *told)
+tell_age(void)
 {
-	if (*told || clock_cpu_seconds() < LIMIT_SESSION_CPU / 2)
-		return;
-	report(OLD, 0);
-	*told = true;
+	if (clock_cpu_seconds() >= LIMIT_SESSION_CPU / 2)
+		report(OLD, 0);
 }
 
-/* SIGCHLD only while ppoll waits. A stop is the front's to give: by the control socket. */
+/* A stop is the front's to give: by the control socket. */
 static void
 set_signals(void)
 {
-	struct sigaction on = { .sa_handler = on_child };
-	sigset_t child;
-
-	/* Valid signals and sets: these cannot fail. */
-	(void)sigemptyset(&child);
-	(void)sigaddset(&child, SIGCHLD);
-	(void)sigprocmask(SIG_SETMASK, &child, NULL);
-	(void)sigaction(SIGCHLD, &on, NULL);
+	spawn_loop_signals();
+	/* Valid signals: these cannot fail. */
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 }
 
-/*
- * Ended sessions are reaped at once when there is little to do, and in batches, after
- * an order or BUSY_MS, when there is much. Nothing static is written here: a session's
- * fork would make it a page copied.
- */
-static void
-serve(const struct front_setup *setup)
-{
-	static const struct timespec soon = { 0, BUSY_MS * 1000000 };
-	static const struct timespec retry = { 0, RETRY_MS * 1000000 };
-	struct pollfd p = { NURSERY_CONTROL, POLLIN, 0 };
-	struct packet packet;
-	sigset_t none;
-	uint64_t n, owed = 0;
-	bool busy = false, is_short = false, is_old = false;
-
-	(void)sigemptyset(&none); /* cannot fail */
-	report(READY, 0);
-	for (;;) {
-		int ready = ppoll(&p, 1, busy ? &soon : owed > 0 ? &retry : NULL,
-		                  busy ? NULL : &none);
-
-		busy = ready > 0;
-		reap();
-		if (busy) {
-			if (packet_recv(NURSERY_CONTROL, &packet) != 1 || packet.letter != ORDER ||
-			    packet.n != 1 || !parse_u64(packet.field[0], LIMIT_CONNECTIONS, &n))
-				return;
-			owed += n;
-			tell_age(&is_old);
-		}
-		fork_sessions(setup, &owed, &is_short);
-	}
-}
-
 static noreturn void
 be_nursery(const struct front_setup *setup)
 {
+	const struct spawn_loop loop = {
+		.control = NURSERY_CONTROL, .run = setup->run_session, .reap = reap,
+		.is_short = tell_short, .ordered = tell_age,
+	};
+
 	setup->become_nursery();
 	set_signals();
 	if (spawn_lock() == -1)
 		_exit(111);
-	serve(setup);
+	report(READY, 0);
+	spawn_loop(&loop);
 	_exit(0);
 }
 
@@ -208,7 +153,7 @@ nursery_order(struct nursery *n, unsigned sessions)
 {
 	struct packet p;
 
-	packet_start(&p, ORDER);
+	packet_start(&p, SPAWN_ORDER);
 	packet_addu(&p, sessions);
 	return packet_send(n->control, &p, -1);
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdnoreturn.h>
 #include <sys/prctl.h>
@@ -15,22 +14,13 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/packet.h"
-#include "base/spawn.h"
+#include "base/spawn_loop.h"
 #include "tls/confine.h"
 
 #define CONTROL 3
-#define BUSY_MS 20
-#define RETRY_MS 100
-#define ORDER 'o' /* to it: a number of relays */
 #define ENDED 'e' /* from it: how many have ended with a connection, how many without */
 #define DIED 'x'  /* one died by a signal: its number */
 #define SHORT 'f' /* none can be forked for now, and why: a number of errno */
-
-static void
-on_child(int sig)
-{
-	(void)sig; /* only there to interrupt ppoll */
-}
 
 /* Should the parent be gone, the loop will see. */
 static void
@@ -62,76 +52,31 @@ reap(void)
 		report(ENDED, ended, idle);
 }
 
-/* What stays owed when memory or processes are short is tried again; told once. */
 static void
-fork_relays(void (*run)(void), uint64_t *owed, bool *is_short)
+tell_short(int err)
 {
-	while (*owed > 0) {
-		if (spawn_session(run) == -1) {
-			if (!*is_short)
-				report(SHORT, (unsigned)errno, 0);
-			*is_short = true;
-			return;
-		}
-		*is_short = false;
-		--*owed;
-	}
+	report(SHORT, (unsigned)err, 0);
 }
 
-/*
- * Those that have ended are reaped at once when there is little to do, and in batches when
- * there is much. Nothing static is written: a relay's fork would make it a page copied.
- */
-static void
-serve(void (*run)(void))
-{
-	static const struct timespec soon = { 0, BUSY_MS * 1000000 };
-	static const struct timespec retry = { 0, RETRY_MS * 1000000 };
-	struct pollfd p = { CONTROL, POLLIN, 0 };
-	struct packet packet;
-	sigset_t none;
-	uint64_t n, owed = 0;
-	bool busy = false, is_short = false;
-
-	(void)sigemptyset(&none); /* cannot fail */
-	for (;;) {
-		int ready = ppoll(&p, 1, busy ? &soon : owed > 0 ? &retry : NULL,
-		                  busy ? NULL : &none);
-
-		busy = ready > 0;
-		reap();
-		if (busy) {
-			if (packet_recv(CONTROL, &packet) != 1 || packet.letter != ORDER ||
-			    packet.n != 1 || !parse_u64(packet.field[0], LIMIT_CONNECTIONS, &n))
-				return;
-			owed += n;
-		}
-		fork_relays(run, &owed, &is_short);
-	}
-}
-
-/* As the parent's children have them; SIGCHLD comes only while ppoll waits. */
+/* As the parent's children have them. */
 static void
 set_signals(void)
 {
-	struct sigaction on = { .sa_handler = on_child };
-	sigset_t child;
-
-	/* Valid signals and sets: these cannot fail. */
+	spawn_loop_signals();
+	/* Valid signals: these cannot fail. */
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGTERM, SIG_DFL);
 	(void)signal(SIGINT, SIG_DFL);
-	(void)sigaction(SIGCHLD, &on, NULL);
-	(void)sigemptyset(&child);
-	(void)sigaddset(&child, SIGCHLD);
-	(void)sigprocmask(SIG_SETMASK, &child, NULL);
 }
 
 static noreturn void
 be_ancestor(int control, int queue, void (*run)(void))
 {
 	static char *no_environment[] = { NULL };
+	const struct spawn_loop loop = {
+		.control = CONTROL, .run = run, .reap = reap, .is_short = tell_short,
+	};
 
 	(void)prctl(PR_SET_NAME, "tls-ancestor", 0, 0, 0); /* for ps; a valid name */
 	set_signals();
@@ -147,7 +92,7 @@ be_ancestor(int control, int queue, void (*run)(void))
 		die_temp("start the ancestor of the relays", errno);
 	if (!confine_relays(ANCESTOR_QUEUE + 1))
 		die_temp("confine the relays", errno);
-	serve(run);
+	spawn_loop(&loop);
 	_exit(0);
 }
 
@@ -186,7 +131,7 @@ ancestor_order(const struct ancestor *a, unsigned n)
 {
 	struct packet p;
 
-	packet_start(&p, ORDER);
+	packet_start(&p, SPAWN_ORDER);
 	packet_addu(&p, n);
 	return packet_send(a->control, &p, -1) == 0;
 }
