@@ -17,10 +17,10 @@
  *	end
  *
  * The order is fixed. `ret`, `envid`, `auth`, `login`, `requiretls yes`, `by TIME MODE`,
- * `release TIME` and `priority N` stand before `sender` where they were said. In `to`: state, whether a delay was reported (`d`), not
- * before (time), attempts so far, NOTIFY and ORCPT (each `-` where not said), and the
- * address. A null sender is `<>`; hold is `h` or `-`. `end` tells a whole file from one
- * that was cut.
+ * `release TIME` and `priority N` stand before `sender` where they were said. In `to`:
+ * state, whether a delay was reported (`d`), not before (time), attempts so far, NOTIFY and
+ * ORCPT (each `-` where not said), and the address. A null sender is `<>`; hold is `h` or
+ * `-`. `end` tells a whole file from one that was cut.
  */
 #ifndef BASE_ENVELOPE_H
 #define BASE_ENVELOPE_H

@@ -161,3 +161,15 @@ name_to_local(char out[LIMIT_LOCAL + 1], const char *name)
 	}
 	return text_ok(&t) && t.len > 0;
 }
+
+bool
+name_is_plain(const char *s)
+{
+	if (s[0] == '\0' || s[0] == '.')
+		return false;
+	for (; *s != '\0'; s++)
+		if (!((*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'z') ||
+		      (*s >= 'A' && *s <= 'Z') || *s == '.' || *s == '-' || *s == '_'))
+			return false;
+	return true;
+}

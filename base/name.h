@@ -35,4 +35,7 @@ bool name_octet(char *octet, const char *s);
 /* The address a mailbox directory name stands for: undoes %XX. False if malformed. */
 bool name_to_local(char out[LIMIT_LOCAL + 1], const char *name);
 
+/* What can be part of a file's name: letters, digits, . - _. Never "", hidden or a path. */
+bool name_is_plain(const char *s);
+
 #endif

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/name.h"
 #include "base/num.h"
 #include "base/transid.h"
 #include "base/xtext.h"
@@ -44,19 +45,6 @@ parse_mark(char *s, struct partial_mark *m)
 	       (m->octets == 0) == (m->canonical == 0 && m->state == PARTIAL_RECEIVING);
 }
 
-/* What can be part of a file's name, and never a path. */
-static bool
-is_word(const char *s)
-{
-	if (s[0] == '\0' || s[0] == '.')
-		return false;
-	for (; *s != '\0'; s++)
-		if (!((*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'z') ||
-		      (*s >= 'A' && *s <= 'Z') || *s == '.' || *s == '-' || *s == '_'))
-			return false;
-	return true;
-}
-
 static bool
 is_owner(const char *s)
 {
@@ -78,9 +66,9 @@ static const struct line {
 	size_t at, size;
 	bool (*good)(const char *s);
 } lines[] = {
-	{ "id", AT(id), LIMIT_ID + 1, is_word },
-	{ "file", AT(file), LIMIT_ID + 1, is_word },
-	{ "name", AT(name), LIMIT_NAME + 1, is_word },
+	{ "id", AT(id), LIMIT_ID + 1, name_is_plain },
+	{ "file", AT(file), LIMIT_ID + 1, name_is_plain },
+	{ "name", AT(name), LIMIT_NAME + 1, name_is_plain },
 	{ "owner", AT(owner), PARTIAL_OWNER + 1, is_owner },
 	{ "helo", AT(helo), LIMIT_DOMAIN + 3, is_any },
 	{ "transid", AT(transid), LIMIT_TRANSID + 1, is_transid },

@@ -86,7 +86,7 @@ test_long_mailboxes(void)
 	free(s);
 	/* U+1D160 becomes three characters, 12 octets, in NFC: 16 of them 192. */
 	for (int i = 0; i < LIMIT_LOCAL / 4; i++)
-		strcat(grow, "\xf0\x9d\x85\xa0");
+		memcpy(grow + (size_t)i * 4, "\xf0\x9d\x85\xa0", 4);
 	TEST(!name_mailbox(out, grow), "64 octets that NFC makes 192 of are refused, not cut");
 }
 
@@ -188,6 +188,23 @@ test_back(void)
 			     mailboxes[i].want);
 }
 
+static void
+test_plain(void)
+{
+	static const char *const plain[] = {
+		"a", "Z", "0", "-", "_", "a.", "6b03029aba16b.1.1", "1.2_p3", "example.org", "a..b",
+	};
+	static const char *const others[] = {
+		"", ".", "..", ".a", "/", "a/b", "../a", "a b", "a\n", "a%2F", "a+b", "a=b", "a\\b",
+		"a~", E_ACUTE, "a\xff",
+	};
+
+	for (size_t i = 0; i < LENGTH(plain); i++)
+		TEST(name_is_plain(plain[i]), "name_is_plain %s", show(plain[i]));
+	for (size_t i = 0; i < LENGTH(others); i++)
+		TEST(!name_is_plain(others[i]), "name_is_plain refuses %s", show(others[i]));
+}
+
 /* Every octet, alone and behind a letter: never a "/", a NUL, a dot name. */
 static void
 test_octets(void)
@@ -218,6 +235,7 @@ main(void)
 	test_long_mailboxes();
 	test_domains();
 	test_back();
+	test_plain();
 	test_octets();
 	return 0;
 }
