@@ -107,7 +107,7 @@ def check(n, action):
         names = os.listdir(os.path.join(run.tree.spool, D))
         envelopes = [x for x in names if x.endswith(".e")]
         expect(len(envelopes) == 1 and "bad" not in names, names)
-        # A message whose envelope has gone is tidied after a while (queue.c).
+        # A message whose envelope has gone is tidied after a while (relay/queue_order.c).
         expect(all(x in ("lock", "retry") or x[-2:] in (".e", ".m") for x in names), names)
         return True, any(run.hop.received(a) > 1 for a in TAKEN)
     finally:
