@@ -6,6 +6,7 @@
 
 #include <signal.h>
 
+#include "base/text.h"
 #include "tests/unit/test.h"
 
 #define TRACE "Return-Path: <a@b>\n"
@@ -305,8 +306,9 @@ main(void)
 	(void)signal(SIGIO, SIG_IGN); /* of leases */
 	envelope.n = 1;
 	envelope.size = strlen(TRACE);
-	strcpy(envelope.to[0].address.local, "b");
-	strcpy(envelope.to[0].address.domain, "here.test");
+	MUST(text_copy(envelope.to[0].address.local, sizeof envelope.to[0].address.local, "b") &&
+	     text_copy(envelope.to[0].address.domain, sizeof envelope.to[0].address.domain,
+	               "here.test"));
 	envelope.to[0].state = ENVELOPE_TODO;
 	test_cuts();
 	test_long();
