@@ -17,7 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,7 +32,9 @@
 #include "base/wipe.h"
 #include "front/doors.h"
 #include "front/front.h"
+#include "front/inetd.h"
 #include "front/options.h"
+#include "front/served.h"
 #include "front/users.h"
 #include "keeper/keeper.h"
 #include "session/session.h"
@@ -46,44 +47,13 @@ static bool listening; /* no client waits on fd 1 */
 static bool demand; /* there is mail that may be asked for: ETRN is announced */
 static struct doors doors = { { NULL, -1 }, { NULL, -1 }, { NULL, -1 } };
 
-/* Tells a waiting client that it may come again (RFC 5321 3.8). True: it was told. */
-static bool
-say_421(int fd)
-{
-	static const char reply[] = "421 4.3.0 our mistake, please try again later\r\n";
-
-	if (send(fd, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-		return true;
-	return errno == ENOTSOCK && write(fd, reply, sizeof reply - 1) > 0;
-}
-
 /* For the entrances where a client waits on fd 1. */
 static noreturn void
 die_starting(const char *what, int err)
 {
 	if (!listening)
-		(void)say_421(1);
+		(void)served_say_421(1);
 	die_temp(what, err);
-}
-
-/* The client's address: of the socket, or as the program before us says. */
-static void
-find_client(struct ip *client)
-{
-	static const char *const names[] = { "TCPREMOTEIP", "REMOTE_ADDR", "REMOTE_HOST" };
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof sa;
-
-	memset(&sa, 0, sizeof sa);
-	memset(client, 0, sizeof *client);
-	if (getpeername(0, (struct sockaddr *)&sa, &len) == 0)
-		ip_from_sockaddr(client, &sa);
-	for (size_t i = 0; i < 3 && !client->known; i++) {
-		const char *s = getenv(names[i]);
-
-		if (s != NULL && !parse_ip(s, client))
-			client->known = false;
-	}
 }
 
 static int
@@ -205,27 +175,6 @@ set_up_session(struct session_setup *s, const struct job *job, bool is_connectio
 	s->may_secure = conf.tls && is_connection;
 }
 
-static void
-set_log_context(const char *session_id, const struct ip *ip)
-{
-	char client[INET6_ADDRSTRLEN];
-	struct text t;
-
-	text_init(&t, client, sizeof client);
-	ip_text(&t, ip);
-	log_context(session_id, client);
-}
-
-static void
-log_end(time_t start)
-{
-	struct log_line l;
-
-	log_start(&l, "end");
-	log_number(&l, "seconds", (uint64_t)(time(NULL) - start));
-	log_send(&l, LOG_LEVEL_INFO);
-}
-
 static bool
 confine_keeper(const struct keeper_setup *setup)
 {
@@ -247,48 +196,15 @@ confine_keeper(const struct keeper_setup *setup)
 
 /* -- fd 0 and 1 a connection --------------------------------------------------- */
 
-/* Waits until the boundary has a packet; false when the session just ended. */
-static bool
-has_question(int boundary)
-{
-	struct pollfd p = { boundary, POLLIN, 0 };
-
-	while (poll(&p, 1, (int)(conf.session + 60) * 1000) == -1 && errno == EINTR)
-		;
-	/* Length only, no octet: the keeper is not confined yet. */
-	return recv(boundary, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) != 0;
-}
-
-static bool
-is_gone(int pidfd, int ms)
-{
-	struct pollfd p = { pidfd, POLLIN, 0 };
-	int n;
-
-	do
-		n = poll(&p, 1, ms);
-	while (n == -1 && errno == EINTR);
-	return n > 0;
-}
-
-/* Sees the session out; it may be of another uid, so its connection is what we cut. */
+/* Sees the session out; of one that died its client may have heard nothing. */
 static void
 reap(pid_t session)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, session, 0);
 	struct log_line l;
-	bool gone = pidfd != -1 && is_gone(pidfd, LEAVE_MS);
 	int status;
 
-	if (pidfd != -1 && !gone) {
-		(void)shutdown(1, SHUT_RDWR); /* a pipe closes when we exit */
-		gone = is_gone(pidfd, LEAVE_MS);
-	}
-	/* Dead, but a tracer (strace) sees it first: so wait, it is not for long. */
-	if (waitpid(session, &status, gone ? 0 : WNOHANG) != session) {
-		log_error("session does not end", 0);
+	if (!inetd_reap(session, LEAVE_MS, &status))
 		return;
-	}
 	if (WIFEXITED(status) && (WEXITSTATUS(status) == SESSION_DONE ||
 	                          WEXITSTATUS(status) == SESSION_BROKEN))
 		return;
@@ -298,7 +214,7 @@ reap(pid_t session)
 	else
 		log_number(&l, "exit", (uint64_t)WEXITSTATUS(status));
 	log_send(&l, LOG_LEVEL_ERROR);
-	(void)say_421(1);
+	(void)served_say_421(1);
 }
 
 static noreturn void
@@ -326,9 +242,9 @@ serve_connection(enum service service)
 	int pair[2];
 	pid_t child;
 
-	find_client(&job.client);
+	inetd_find_client(&job.client);
 	job_make_id(job.session_id, (unsigned)getpid());
-	set_log_context(job.session_id, &job.client);
+	served_start(job.session_id, &job.client);
 	open_directories(&setup);
 	demand = domains_any_mention(setup.domains, "etrn");
 	u = find_session_user();
@@ -347,7 +263,7 @@ serve_connection(enum service service)
 		be_session(&job, u);
 	(void)close(pair[1]); /* the session's end */
 	/* Many sessions ask for nothing (EHLO, QUIT); for these nothing is set up. */
-	if (has_question(job.boundary)) {
+	if (inetd_has_question(job.boundary, (int)(conf.session + 60) * 1000)) {
 		doors_open(&doors, &conf, may_relay(&job.client));
 		set_up_keeper(&setup, &job);
 		if (become_keeper_user(keeper) && confine_keeper(&setup))
@@ -355,7 +271,7 @@ serve_connection(enum service service)
 	}
 	(void)close(pair[0]); /* tells the session */
 	reap(child);
-	log_end(start);
+	served_end(start);
 }
 
 /* -- the listening entrance ---------------------------------------------------- */
@@ -420,7 +336,7 @@ see_off(const struct job *j, enum keeper_end end)
 	}
 	if (end != KEEPER_DONE)
 		(void)poll(NULL, 0, 200); /* an honest session says it itself */
-	if (say_421(j->conn) && end == KEEPER_DONE) {
+	if (served_say_421(j->conn) && end == KEEPER_DONE) {
 		log_start(&l, "session-died");
 		log_send(&l, LOG_LEVEL_ERROR);
 	}
@@ -437,12 +353,12 @@ keep(struct keeper_setup *setup, const struct job *j)
 	time_t start = time(NULL);
 	enum keeper_end end;
 
-	set_log_context(j->session_id, &j->client);
+	served_start(j->session_id, &j->client);
 	set_up_keeper(setup, j);
 	(void)setsockopt(j->boundary, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
 	end = keeper_run(setup);
 	see_off(j, end);
-	log_end(start);
+	served_end(start);
 	log_context("", "");
 	return end;
 }
