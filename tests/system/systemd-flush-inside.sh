@@ -128,3 +128,4 @@ check 'flush units: nothing was killed by a filter' sh -c '
 	journalctl -u "postern-flush*" >/run/journal && grep -q event=sent /run/journal &&
 	! grep -E "died|SYS|core" /run/journal'
 kill $hop
+. /tests/systemd-dialin-inside.sh
