@@ -64,7 +64,7 @@ $(BUILD)/test/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(FUZZ_HEADERS) 
 		$(BUILD)/modules.a $(POSTERN_LIBS)
 
 $(foreach t,session bdat,$(BUILD)/test/replay_$t build-fuzz/fuzz_$t): \
-	FUZZ_WRAP = -Wl,--wrap=ppoll,--wrap=recvmsg
+	FUZZ_WRAP = -Wl,--wrap=ppoll,--wrap=recvmsg,--wrap=clock_now
 $(BUILD)/test/replay_packet build-fuzz/fuzz_packet: \
 	FUZZ_WRAP = -Wl,--wrap=poll,--wrap=recvmsg
 
