@@ -181,6 +181,10 @@
 /* The same with those that are remembered only, in case their last reply was lost. */
 #define LIMIT_PARTIAL_OWN_FILES 500
 #define LIMIT_PARTIAL_ALL_FILES 20000
+/* Seconds after which nobody writes such a message any more: flush may remove what is too much. */
+#define LIMIT_PARTIAL_QUIET 900
+/* Seconds that tidying up may take. */
+#define LIMIT_TIDY 120
 /* After so many octets the message so far is synced: what a loss of power can cost. */
 #define LIMIT_PARTIAL_STEP ((uint64_t)1024 * 1024)
 /* Milliseconds that a client waits while another connection commits the same transaction. */

@@ -17,12 +17,9 @@
 #include <stdint.h>
 
 #include "base/envelope.h"
+#include "base/partial_dir.h"
 #include "keeper/message.h"
 #include "keeper/partial_file.h"
-
-/* Hexadecimal: 16 digits of who the client is, "-", 32 of the transaction. */
-#define PARTIAL_OWNER_KEY 16
-#define PARTIAL_KEY (PARTIAL_OWNER_KEY + 1 + 32)
 
 struct partial {
 	int dir;                /* STATE/partial; -1: nothing is kept */
@@ -101,7 +98,6 @@ void partial_drop_data(const struct partial *p);
 void partial_discard(struct partial *p);
 
 /* partial_name.c: the names of the three files. */
-#define PARTIAL_NAME (PARTIAL_KEY + 1 + LIMIT_ID + 3)
 void partial_key(char key[PARTIAL_KEY + 1], const char *owner, const char *helo,
                  const char *transid);
 void partial_name(char name[PARTIAL_NAME], const struct partial *p, const char *id,

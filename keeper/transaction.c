@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/tidy.h"
 #include "keeper/deliver.h"
 #include "keeper/dispatch.h"
 #include "keeper/resume.h"
-#include "keeper/tidy.h"
 #include "keeper/trace.h"
 
 void

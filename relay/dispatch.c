@@ -238,8 +238,11 @@ reap(struct dispatch *d)
 			if (!answer_report(s, reported(status)))
 				leave_seat(d, s);
 		} else if (status != 0) {
-			log_death(s < end ? "runner-died" : "sender-died", status);
+			log_death(s < end ? "runner-died" : pid == d->tidier ? "tidier-died" :
+			          "sender-died", status);
 		}
+		if (pid == d->tidier)
+			d->tidier = 0;
 		if (s < end && s->pid == pid)
 			leave_seat(d, s);
 	}
@@ -253,6 +256,8 @@ check_deadlines(struct dispatch *d)
 	for (unsigned i = 0; i < d->n_seats; i++)
 		if (d->seats[i].spool != 0 && d->seats[i].spool_until <= now)
 			(void)kill(d->seats[i].spool, SIGKILL); /* reap() answers */
+	if (d->tidier != 0 && d->tidier_until <= now)
+		(void)kill(d->tidier, SIGKILL);
 }
 
 /* -- the loop ------------------------------------------------------------------------------------------- */
@@ -267,7 +272,8 @@ static bool
 has_work(const struct dispatch *d)
 {
 	return d->n_busy > 0 || (!must_stop && (d->n_pending > 0 || d->n_turned > 0 ||
-	                                        d->scan != NULL || d->passed_over));
+	                                        d->scan != NULL || d->passed_over ||
+	                                        d->tidier != 0));
 }
 
 static void
@@ -296,6 +302,8 @@ wait_ms(const struct dispatch *d)
 		until = d->scan_again;
 	if (d->n_turned > 0 && d->turned[0].until < until)
 		until = d->turned[0].until;
+	if (d->tidier != 0 && d->tidier_until < until)
+		until = d->tidier_until;
 	for (unsigned i = 0; i < d->n_pending; i++)
 		if (d->pending[i].after > now && d->pending[i].after < until)
 			until = d->pending[i].after;

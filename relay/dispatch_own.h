@@ -62,6 +62,8 @@ struct dispatch {
 	struct turned turned[TURNED_MAX];
 	unsigned n_seats, n_busy;
 	struct runner_seat seats[LIMIT_RUNNERS];
+	pid_t tidier;                /* tidies STATE up; 0 = none */
+	int64_t tidier_until;
 	int64_t idle_since;
 	int64_t stop_at;
 	bool gone;                   /* the feed has ended */
@@ -102,6 +104,8 @@ void dispatch_tell_shares(struct dispatch *d);
 bool dispatch_start_runner(struct dispatch *d, struct runner_seat *s);
 /* end: the sender's of the boundary; closed here. */
 void dispatch_start_sender(const struct dispatch *d, int end);
+/* Leftovers in tmp/ and partial/, by a process that ends. A failure is logged. */
+void dispatch_start_tidier(struct dispatch *d);
 /* Both files are closed here. False: logged. */
 bool dispatch_start_spool(const struct dispatch *d, struct runner_seat *s, int message,
                           int envelope);

@@ -9,9 +9,11 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "base/sandbox.h"
+#include "base/tidy.h"
 #include "relay/dispatch_own.h"
-#include "relay/runner.h"
+#include "relay/runner_run.h"
 #include "relay/sender.h"
+#include "relay/trim.h"
 
 static void
 set_child_signals(const struct dispatch *d)
@@ -73,6 +75,51 @@ dispatch_start_runner(struct dispatch *d, struct runner_seat *s)
 	s->busy = false;
 	s->spool = 0;
 	return true;
+}
+
+/* As a runner: whoever started flush, names in STATE are its owner's to remove. */
+static noreturn void
+be_tidier(const struct dispatch *d)
+{
+	const struct dispatch_setup *setup = d->setup;
+	int fds[] = { setup->state, setup->spool, setup->dir };
+	struct runner_setup r = { .conf = setup->conf, .uid = setup->owner,
+	                          .gid = setup->owner_gid, .lock = true };
+	int tmp, partial;
+
+	set_child_signals(d);
+	log_close();
+	if (fds_settle(fds, sizeof fds / sizeof fds[0], 3) == -1)
+		_exit(111);
+	log_reopen();
+	r.state = fds[0];
+	r.spool = fds[1];
+	r.domains = fds[2];
+	if (!run_confine(&r))
+		_exit(111);
+	tmp = openat(r.state, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (tmp != -1)
+		tidy_tmp(tmp);
+	tidy_partial(r.state);
+	partial = openat(r.state, "partial", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (partial != -1)
+		trim_partial(partial);
+	_exit(0);
+}
+
+void
+dispatch_start_tidier(struct dispatch *d)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		be_tidier(d);
+	if (pid == -1) {
+		log_error("fork to tidy up", errno); /* the next run does it */
+		return;
+	}
+	d->tidier = pid;
+	d->tidier_until = clock_ms() + (int64_t)LIMIT_TIDY * 1000;
 }
 
 void

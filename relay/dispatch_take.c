@@ -172,6 +172,9 @@ dispatch_scan(struct dispatch *d)
 	if (d->scan == NULL)
 		die_temp("read STATE/spool", errno);
 	d->scan_again = clock_ms() + SCAN_MS;
+	/* The timer's run is the regular one. */
+	if (d->setup->scan == DISPATCH_DUE && d->tidier == 0)
+		dispatch_start_tidier(d);
 }
 
 /* A run that takes hours must not keep others waiting that become due. */

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -193,29 +194,49 @@ def _():
             expect(text.endswith(b"Subject: x\n\none\ntwo\n"), repr(text[-100:]))
 
 
-@case("what is old is removed, what is younger stays")
+def due(tree):
+    """What the timer does; its log."""
+    run = subprocess.run([os.path.join(flush_talk.BUILD, "flush"), "-c",
+                          os.path.join(tree.dir, "postern.conf"), "--due"],
+                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=30)
+    expect(run.returncode == 0 and b"-died" not in run.stderr, run.stderr.decode())
+    return run.stderr.decode()
+
+
+def make_older(tree, names, age):
+    for name in names:
+        os.utime(os.path.join(tree.state, "partial", name), (time.time() - age,) * 2)
+
+
+@case("flush --due removes what is old or too much, and leaves the rest")
 def _():
     with front(**ALL) as f:
-        for n, age in enumerate((0, 49 * 3600, 80 * 3600)):
+        folder, of = os.path.join(f.tree.state, "partial"), {}
+        for n, age in enumerate((600, 49 * 3600, 80 * 3600)):
             with f.connect() as client:
                 begin(client, "%d@old" % n)
                 client.say("RCPT TO:<alice@here.test>")
                 client.say("BDAT 14\r\nSubject: x\r\n", "250")
-            folder = os.path.join(f.tree.state, "partial")
-            wait_for(lambda: any(not n.startswith("old") for n in parts(f.tree)),
-                     "no file in partial/")
-            for name in os.listdir(folder):
-                if not name.startswith("old"):
-                    os.utime(os.path.join(folder, name), (time.time() - age,) * 2)
-                    os.rename(os.path.join(folder, name), os.path.join(folder, "old%d-%s" %
-                                                                       (n, name)))
-        def tidied():
-            with f.connect() as client:     # one keeper in 64 seconds' worth of them tidies
-                begin(client, "x@old")
-            return not any(n.startswith("old2") for n in os.listdir(folder))
-        wait_for(tidied, "nothing is removed", 90) if LONG else None
-        left = {n[:4] for n in os.listdir(folder)}
-        expect({"old0", "old1"} <= left, left)
+            known = {name for names in of.values() for name in names}
+            f.wait_ends(n + 1)                 # nothing is written any more
+            of[n] = set(os.listdir(folder)) - known
+            make_older(f.tree, of[n], age)
+        # Its envelope is of the first day, and its client was here a day ago.
+        make_older(f.tree, [name for name in of[1] if name.endswith(".e")], 80 * 3600)
+        log = due(f.tree)
+        expect(set(os.listdir(folder)) == of[0] | of[1], os.listdir(folder))
+        expect(log.count("event=tidied") == 3, log)
+        with f.connect() as client:
+            begin(client, "2@old", "250")
+        with f.connect() as client:
+            begin(client, "1@old", "355")
+        # Two messages, one of which alone has more than a client may have.
+        first, = (name for name in of[0] if name.endswith(".m"))
+        os.truncate(os.path.join(folder, first), 3 << 30)
+        make_older(f.tree, of[0], 3600)
+        log = due(f.tree)
+        left = set(os.listdir(folder))
+        expect(not left & of[0] and len(left) == 3, (left, log))
 
 
 # -- a bad line ------------------------------------------------------------------------

@@ -251,7 +251,7 @@ class Tree:
                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=timeout)
         self.log = run.stderr.decode()
         expect(run.returncode == code, "exit", run.returncode, self.log)
-        expect("sender-died" not in self.log and "runner-died" not in self.log, self.log)
+        expect("-died" not in self.log, self.log)
         return self.log
 
     def queued(self, domain):
