@@ -20,7 +20,7 @@
 #include "spool/sendmail.h"
 #include "spool/serve.h"
 
-#define USAGE "usage: spool [-c FILE] [-rv] <message 1<envelope | spool [-c FILE] -l"
+#define USAGE "usage: spool [-c FILE] [-erv] <message 1<envelope | spool [-c FILE] -l"
 #define MISUSED 2
 
 static const struct conf *conf; /* for who becomes flush */
@@ -101,27 +101,31 @@ static int
 run_spool(int argc, char **argv)
 {
 	const char *file = NULL;
-	bool listen = false, verbose = false, require_tls = false;
+	bool listen = false, verbose = false;
+	enum qmail_kind kind = QMAIL_PLAIN;
 	int c;
 
 	qmail_find_error_fd();
 	opterr = 0;
-	while ((c = getopt(argc, argv, "+c:lrv")) != -1) {
+	while ((c = getopt(argc, argv, "+c:elrv")) != -1) {
 		if (c == 'c')
 			file = optarg;
 		listen |= c == 'l';
-		require_tls |= c == 'r';
+		if (c == 'e')
+			kind = QMAIL_QUEUED;
+		else if (c == 'r' && kind == QMAIL_PLAIN)
+			kind = QMAIL_REQUIRETLS;
 		verbose |= c == 'v';
 		if (c == '?')
 			optind = argc + 1;
 	}
 	(listen || verbose ? log_open : log_open_aside)("spool");
-	if (optind != argc || (listen && require_tls)) {
+	if (optind != argc || (listen && kind != QMAIL_PLAIN)) {
 		log_error(USAGE, 0);
 		return MISUSED;
 	}
 	if (!listen)
-		return qmail_run(local_file(file), require_tls);
+		return qmail_run(local_file(file), kind);
 	(void)alarm(0);                   /* children have their own */
 	(void)signal(SIGALRM, SIG_DFL);
 	return serve_run(local_file(file));

@@ -26,10 +26,11 @@ enum control_word {
 	/* From it: start a sender; beside it the sender's end of its boundary. Not answered. */
 	CONTROL_SENDER = 's',
 	/*
-	 * From it: have a report queued by `spool`. Beside it two files at their start: the
-	 * message, and the envelope in qmail-queue's form; "tls" where it must travel as its
-	 * subject had to (RFC 8689 5), or "". Answered by CONTROL_REPORTED, with no
-	 * CONTROL_RUN before it.
+	 * From it: have a report queued by `spool`, or a message that was held back. Beside it two
+	 * files at their start: the message, and the envelope in qmail-queue's form; "tls" where it
+	 * must travel as its subject had to (RFC 8689 5), "queued" where the envelope is a
+	 * queue's (base/envelope.h), or "". Answered by CONTROL_REPORTED, with no CONTROL_RUN
+	 * before it.
 	 */
 	CONTROL_REPORT = 'i',
 	/* To the runner: a letter of enum control_reported. */
@@ -37,6 +38,9 @@ enum control_word {
 	/* From it, after CONTROL_RUN or CONTROL_TURN: a letter of enum control_done. */
 	CONTROL_DONE = 'e',
 };
+
+#define CONTROL_TLS "tls"
+#define CONTROL_QUEUED "queued"
 
 #define CONTROL_NAME "name"
 #define CONTROL_ASKED "asked"

@@ -167,7 +167,8 @@ on_report(struct dispatch *d, struct runner_seat *s, struct packet *p)
 	if (message == -1 || envelope == -1 || s->spool != 0 || p->n != 1)
 		return false;
 	p->fd[0] = p->fd[1] = -1;
-	s->spool_tls = strcmp(p->field[0], "tls") == 0;
+	s->spool_option = strcmp(p->field[0], CONTROL_TLS) == 0    ? "-r" :
+	                  strcmp(p->field[0], CONTROL_QUEUED) == 0 ? "-e" : NULL;
 	return dispatch_start_spool(d, s, message, envelope) || answer_report(s, REPORTED_LATER);
 }
 

@@ -20,7 +20,7 @@ struct runner_seat {
 	unsigned share;              /* of the connections to it, as the runner was told */
 	pid_t spool;                 /* queues a report; 0 = none */
 	int64_t spool_until;
-	bool spool_tls;              /* with REQUIRETLS */
+	const char *spool_option;    /* of spool(8); NULL = none */
 };
 
 /* A domain that waits for a runner. */

@@ -1,6 +1,7 @@
 /* See dispatch_own.h: what is forked, and who it becomes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -138,13 +139,15 @@ dispatch_start_sender(const struct dispatch *d, int end)
 }
 
 static noreturn void
-be_spool(const struct dispatch *d, bool tls, int message, int envelope)
+be_spool(const struct dispatch *d, const char *how, int message, int envelope)
 {
 	char program[LIMIT_FILE], name[] = "spool", option[] = "-c", file[LIMIT_FILE];
-	char requires[] = "-r";
-	char *argv[] = { name, option, file, tls ? requires : NULL, NULL };
+	char extra[] = "-?";
+	char *argv[] = { name, option, file, how != NULL ? extra : NULL, NULL };
 
 	set_child_signals(d);
+	if (how != NULL)
+		memcpy(extra, how, sizeof extra);
 	if (!text_copy(file, sizeof file, d->setup->conf->file) || !program_beside(program, name) ||
 	    (d->setup->owner != 0 && sandbox_become(d->setup->owner, d->setup->owner_gid) == -1) ||
 	    dup2(message, 0) == -1 || dup2(envelope, 1) == -1) {
@@ -161,7 +164,7 @@ dispatch_start_spool(const struct dispatch *d, struct runner_seat *s, int messag
 {
 	s->spool = fork();
 	if (s->spool == 0)
-		be_spool(d, s->spool_tls, message, envelope);
+		be_spool(d, s->spool_option, message, envelope);
 	if (s->spool == -1)
 		log_error("fork for spool", errno);
 	(void)close(message); /* spool's */

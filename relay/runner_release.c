@@ -103,15 +103,15 @@ deliver_one(struct run *r, struct work *w, unsigned i)
 	if (fd == -1)
 		log_error("copy a message into STATE/tmp", errno);
 	else
-		answer = run_inject(r, fd, &w->m.e.sender, &to->address, w->m.e.require_tls);
+		answer = run_release(r, fd, &w->m.e, i);
 	if (fd != -1)
 		(void)close(fd); /* it has no name */
 	if (answer == REPORTED_YES) {
 		w->outcomes[i] = (struct outcome){ .class = '2', .code = "2.0.0",
 		                                   .reply = "delivered here" };
 		r->sent++;
-		/* A report of success is due now, as of every delivery here (RFC 3461 5.2.7). */
-		to->state = to->notify & NOTIFY_SUCCESS ? ENVELOPE_DELIVERED : ENVELOPE_DONE;
+		/* A report of success, where one is due, is asked for by what spool has queued. */
+		to->state = ENVELOPE_DONE;
 		to->attempts++;
 		to->next = 0;
 	} else {

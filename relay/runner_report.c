@@ -3,8 +3,10 @@
  * dispatcher, which has `spool` queue it: so it takes the way of every other message.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -55,16 +57,43 @@ wait_for_answer(struct run *r)
 	return REPORTED_LATER;
 }
 
-enum control_reported
-run_inject(struct run *r, int fd, const struct address *from, const struct address *to,
-           bool tls)
+/* The queue's own form: what MAIL and RCPT had said is in it. */
+static int
+make_queued(const struct envelope *e, unsigned i, int message)
+{
+	static struct envelope one;
+	int fd = memfd_create("envelope", MFD_CLOEXEC);
+	struct stat st;
+
+	memcpy(&one, e, offsetof(struct envelope, to));
+	one.n = 1;
+	one.to[0] = e->to[i];
+	one.to[0].state = ENVELOPE_TODO;
+	one.to[0].delay_told = false;
+	one.to[0].next = 0;
+	one.to[0].attempts = 0;
+	one.hold = false;
+	one.skip = 0; /* what did not travel was left out */
+	one.release = 0;
+	if (fd != -1 && fstat(message, &st) == 0) {
+		one.size = (uint64_t)st.st_size;
+		if (envelope_write(fd, &one) == 0)
+			return fd;
+	}
+	if (fd != -1)
+		(void)close(fd); /* in memory only */
+	return -1;
+}
+
+/* envelope is closed here. */
+static enum control_reported
+give(struct run *r, int fd, int envelope, const char *how)
 {
 	enum control_reported answer = REPORTED_LATER;
-	int envelope = make_envelope(from, to);
 	static struct packet p;
 
 	packet_start(&p, CONTROL_REPORT);
-	packet_add(&p, tls ? "tls" : "");
+	packet_add(&p, how);
 	if (envelope != -1 && lseek(fd, 0, SEEK_SET) == 0 &&
 	    packet_send_pair(r->setup->control, &p, fd, envelope) == 0)
 		answer = wait_for_answer(r);
@@ -73,6 +102,19 @@ run_inject(struct run *r, int fd, const struct address *from, const struct addre
 	if (envelope != -1)
 		(void)close(envelope); /* in memory only */
 	return answer;
+}
+
+enum control_reported
+run_inject(struct run *r, int fd, const struct address *from, const struct address *to,
+           bool tls)
+{
+	return give(r, fd, make_envelope(from, to), tls ? CONTROL_TLS : "");
+}
+
+enum control_reported
+run_release(struct run *r, int fd, const struct envelope *e, unsigned i)
+{
+	return give(r, fd, make_queued(e, i, fd), CONTROL_QUEUED);
 }
 
 static void

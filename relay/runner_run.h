@@ -274,6 +274,9 @@ void settle_foreign(struct queue *q, const char *name, const char *why);
 enum control_reported run_inject(struct run *r, int fd, const struct address *from,
                                  const struct address *to, bool tls);
 
+/* The same with a message that was held back, for recipient i of e; all else of e stays said. */
+enum control_reported run_release(struct run *r, int fd, const struct envelope *e, unsigned i);
+
 enum tell { TELL_DONE, TELL_LATER };
 
 /* Reports to the sender, where one is due, of n recipients. */

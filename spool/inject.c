@@ -35,6 +35,7 @@ static const struct meaning {
 	{ ANSWER_TOO_MANY, SPOOL_REFUSED, "5.5.3", "too many recipients" },
 	{ ANSWER_TOO_BIG, SPOOL_REFUSED, "5.3.4", "the message is too large" },
 	{ ANSWER_NEVER_FITS, SPOOL_REFUSED, "5.2.2", "larger than the mailbox's quota" },
+	{ ANSWER_LATE, SPOOL_REFUSED, "5.4.7", "not delivered by the time that its sender has set" },
 	{ ANSWER_LOOP, SPOOL_REFUSED, "5.4.6", "forwarding goes in a circle" },
 	{ ANSWER_FULL, SPOOL_LATER, "4.2.2", "the mailbox is full" },
 	{ ANSWER_NO_SPACE, SPOOL_WRITE, "4.3.1", "no space left" },
@@ -106,6 +107,18 @@ needs_utf8(const struct order *o)
 	return utf8;
 }
 
+/* What MAIL had said of a message that was held back, but that it is to be. */
+static void
+recall(struct mail_from *from, const struct envelope *e)
+{
+	from->smtputf8 |= e->utf8;
+	from->body = e->body;
+	from->by = e->by;
+	from->priority = e->priority;
+	from->login_name = e->login;
+	(void)text_copy(from->auth, sizeof from->auth, e->auth); /* as long */
+}
+
 static bool
 begin(struct work *w, const struct inject *in, int fd, const struct order *o,
       struct verdict *v)
@@ -121,13 +134,18 @@ begin(struct work *w, const struct inject *in, int fd, const struct order *o,
 	text_add(&t, "uid ");
 	text_addu(&t, in->uid);
 	(void)text_copy(from.envid, sizeof from.envid, o->envid); /* as long */
+	if (o->queued != NULL)
+		recall(&from, o->queued);
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		from.size = (uint64_t)st.st_size;
 	a = transaction_begin(&w->transaction, &from);
 	if (a != ANSWER_YES)
 		refuse(v, a, NULL);
 	for (unsigned i = 0; i < o->n && a == ANSWER_YES; i++) {
-		a = transaction_add(&w->transaction, &o->to[i], o->notify, "");
+		const struct envelope_to *to = o->queued != NULL ? &o->queued->to[i] : NULL;
+
+		a = transaction_add(&w->transaction, &o->to[i], to != NULL ? to->notify : o->notify,
+		                    to != NULL ? to->orcpt : "");
 		if (a != ANSWER_YES)
 			refuse(v, a, &o->to[i]);
 	}
@@ -152,10 +170,19 @@ write_all(int fd, const char *buf, size_t len, struct verdict *v)
 	return true;
 }
 
+/* BINARYMIME (RFC 3030): no octet of it is a line's end. */
+static size_t
+pass(const char *in, size_t len, char *out)
+{
+	memcpy(out, in, len);
+	return len;
+}
+
 /* The message, once and by copy: whoever else holds its file may change it meanwhile. */
 static bool
-copy(struct work *w, int fd, struct verdict *v)
+copy(struct work *w, int fd, const struct order *o, struct verdict *v)
 {
+	bool binary = o->queued != NULL && o->queued->body == BODY_BINARYMIME;
 	static char in[64 * 1024], out[sizeof in + 1];
 	uint64_t size = 0;
 	struct lines lines;
@@ -178,7 +205,7 @@ copy(struct work *w, int fd, struct verdict *v)
 		if (n <= 0)
 			break;
 		size += (size_t)n;
-		len = lines_convert(&lines, in, (size_t)n, out);
+		len = binary ? pass(in, (size_t)n, out) : lines_convert(&lines, in, (size_t)n, out);
 		hops_feed(&hops, out, len);
 		if (size > w->transaction.limit) {
 			refuse(v, ANSWER_TOO_BIG, NULL);
@@ -195,7 +222,10 @@ copy(struct work *w, int fd, struct verdict *v)
 		verdict_set(v, SPOOL_REFUSED, "5.4.6", "too many Received lines: a mail loop", "");
 		return false;
 	}
-	w->transaction.from.body = lines.eight ? BODY_8BITMIME : BODY_7BIT;
+	if (o->queued == NULL)
+		w->transaction.from.body = lines.eight ? BODY_8BITMIME : BODY_7BIT;
+	if (binary)
+		return true;
 	return write_all(w->transaction.message.fd, out, lines_finish(&lines, out), v);
 }
 
@@ -229,7 +259,7 @@ inject(const struct inject *in, int fd, const struct order *o, struct verdict *v
 		return;
 	}
 	log_context(w->setup.job.session_id, "");
-	if (begin(w, in, fd, o, v) && copy(w, fd, v))
+	if (begin(w, in, fd, o, v) && copy(w, fd, o, v))
 		commit(w, o, v);
 	transaction_close(&w->transaction);
 	(void)munmap(w, sizeof *w); /* ours, whole */

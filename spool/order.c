@@ -13,6 +13,7 @@ order_init(struct order *o)
 	o->ret = RET_UNSAID;
 	o->envid[0] = '\0';
 	o->require_tls = false;
+	o->queued = NULL;
 }
 
 int

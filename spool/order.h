@@ -22,7 +22,9 @@ struct order {
 	unsigned notify;
 	enum envelope_ret ret;
 	char envid[LIMIT_ENVID + 1];
-	bool require_tls;              /* RFC 8689; not in order_text() */
+	/* Not in order_text(): */
+	bool require_tls;              /* RFC 8689 */
+	const struct envelope *queued; /* it waited in the queue: what else was said of it; or NULL */
 };
 
 void order_init(struct order *o);

@@ -78,16 +78,48 @@ read_envelope(struct order *o, const char *domain, struct verdict *v)
 	return good;
 }
 
+/* A message that was held back, from flush: its envelope as the keeper has queued it. */
+static bool
+read_queued(struct order *o, struct verdict *v)
+{
+	static struct envelope e;
+	const char *why = "";
+	int r = envelope_read(ENVELOPE_FD, &e, &why);
+
+	order_init(o);
+	if (r == -1)
+		verdict_set(v, SPOOL_READ, "4.3.0", "cannot read the envelope", strerror(errno));
+	else if (r == 0)
+		verdict_set(v, SPOOL_ENVELOPE, "5.5.2", "envelope format error", why);
+	if (r != 1)
+		return false;
+	o->queued = &e;
+	o->sender = e.sender;
+	o->ret = e.ret;
+	(void)text_copy(o->envid, sizeof o->envid, e.envid); /* as long */
+	o->require_tls = e.require_tls;
+	o->n = e.n;
+	for (unsigned i = 0; i < e.n; i++)
+		o->to[i] = e.to[i].address;
+	return true;
+}
+
 static void
-take(struct local *l, bool require_tls, struct verdict *v)
+take(struct local *l, enum qmail_kind kind, struct verdict *v)
 {
 	static struct order order;
 	struct stage stage;
+	bool good;
 
 	if (!stage_open(&stage, l->tmp, l->conf.size, v))
 		return;
-	if (stage_copy(&stage, 0, v) && read_envelope(&order, l->conf.local_domain, v)) {
-		order.require_tls = require_tls;
+	good = stage_copy(&stage, 0, v);
+	if (good && kind == QMAIL_QUEUED)
+		good = read_queued(&order, v);
+	else if (good)
+		good = read_envelope(&order, l->conf.local_domain, v);
+	if (good) {
+		order.require_tls |= kind == QMAIL_REQUIRETLS;
 		local_submit(l, stage.fd, &order, v);
 	}
 	stage_close(&stage);
@@ -110,16 +142,16 @@ tell(int fd, const struct verdict *v)
 }
 
 int
-qmail_run(const char *file, bool require_tls)
+qmail_run(const char *file, enum qmail_kind kind)
 {
 	static struct local local;
 	struct verdict v = { .code = SPOOL_DONE };
 	struct log_line l;
 
-	if (local_open(&local, file, &v) && require_tls && !local.direct)
-		verdict_set(&v, SPOOL_STATE, "5.7.0", "-r is for the owner of the mail", "");
+	if (local_open(&local, file, &v) && kind != QMAIL_PLAIN && !local.direct)
+		verdict_set(&v, SPOOL_STATE, "5.7.0", "-e and -r are for the owner of the mail", "");
 	else if (v.code == SPOOL_DONE && local_enter(&local, &v))
-		take(&local, require_tls, &v);
+		take(&local, kind, &v);
 	if (v.code == SPOOL_DONE)
 		return 0;
 	log_start(&l, "not-taken");

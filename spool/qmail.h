@@ -10,10 +10,16 @@
  */
 void qmail_find_error_fd(void);
 
+enum qmail_kind {
+	QMAIL_PLAIN,
+	QMAIL_REQUIRETLS, /* it must travel by REQUIRETLS (RFC 8689) */
+	QMAIL_QUEUED,     /* the envelope is a file of base/envelope.h: all it says goes on */
+};
+
 /*
- * Does it with the configuration in file. require_tls: it must travel by REQUIRETLS
- * (RFC 8689), which only STATE's owner may ask for. The exit code, of qmail-queue(8).
+ * Does it with the configuration in file. What is not plain only STATE's owner may ask for.
+ * The exit code, of qmail-queue(8).
  */
-int qmail_run(const char *file, bool require_tls);
+int qmail_run(const char *file, enum qmail_kind kind);
 
 #endif

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -76,6 +77,57 @@ def _():
     (lines, _), = place.queued().values()
     expect("requiretls yes" in lines, lines)
     place.clear_queue()
+
+
+def queued_envelope(*to, message=MESSAGE, body="8BITMIME", utf8="no", more=""):
+    """As the keeper writes it, for `spool -e`: an open file."""
+    f = tempfile.TemporaryFile()
+    f.write(("postern 1\nid 6b03029aba16b.1.1\nhold -\narrived %d\nskip 0\nsize %d\nbody %s\n"
+             "utf8 %s\n%ssender s@x.test\n%send\n" %
+             (time.time() - 90, len(message), body, utf8, more,
+              "".join("to .- 0000000000 000 %s %s\n" % (how, a) for a, how in to))).encode())
+    f.flush()
+    return f
+
+
+@case("spool -e: a message that was held back keeps all that was said of it")
+def _():
+    more = ("ret HDRS\nenvid one+2Btwo\nauth a@x.test\nlogin alice@%s\nrequiretls yes\n"
+            "by %d NT\npriority 5\n" % (OURS, time.time() + 600))
+    place.tree.set_forward("dora", ["x@away.test"])
+    with queued_envelope(("dora@" + OURS, "NEVER rfc822;old@x.test"), more=more) as f:
+        code(place.spool(MESSAGE, f, options=("-ve",)), 0)
+    (where, (lines, message)), = place.queued().items()
+    expect(where[0] == "away.test" and where[1].endswith("_p5"), where)
+    for line in more.splitlines():
+        expect(line in lines, line, lines)
+    expect("to .- 0000000000 000 NEVER rfc822;old@x.test x@away.test" in lines, lines)
+    expect(b"MT-Priority: 5\n" in message and message.endswith(MESSAGE), message)
+    place.clear_queue()
+    # A report of success is due: of what is delivered here the keeper queues it.
+    with queued_envelope((ALICE, "SUCCESS rfc822;a@x.test"), more="envid e1\n") as f:
+        code(place.spool(MESSAGE, f, options=("-ve",)), 0)
+    (lines, _), = place.queued().values()
+    expect("envid e1" in lines and
+           "to S- 0000000000 000 SUCCESS rfc822;a@x.test " + ALICE in lines, lines)
+    expect(len(place.take()) == 1, "delivered once")
+    place.clear_queue()
+
+
+@case("spool -e: BINARYMIME stays as it came, and what is no envelope is refused")
+def _():
+    binary = b"Subject: x\r\n\r\n\x00a\rb\n\r\r\nend"
+    with queued_envelope((ALICE, "- -"), message=binary, body="BINARYMIME") as f:
+        code(place.spool(binary, f, options=("-ve",)), 0)
+    message, = place.take()
+    expect(message.endswith(binary), message)
+    with queued_envelope((ALICE, "- -"), more="by 1000000000 R\n") as f:
+        code(place.spool(MESSAGE, f, options=("-ve",)), 31)
+    with tempfile.TemporaryFile() as f:
+        f.write(envelope("a@b", ALICE))
+        f.flush()
+        code(place.spool(MESSAGE, f, options=("-ve",)), 91)
+    expect(place.take() == [] and place.queued() == {} and place.tree.leftovers() == [], "left")
 
 
 @case("spool: exit codes of what is wrong with the envelope")
@@ -356,6 +408,9 @@ def _():
         place.take()
         got = place.spool(MESSAGE, envelope("", AWAY), user="stranger", options=("-r",))
         expect(got[0] != 0 and place.queued() == {}, "-r is not a stranger's")
+        with queued_envelope((AWAY, "- -")) as f:
+            got = place.spool(MESSAGE, f, user="stranger", options=("-e",))
+        expect(got[0] == 61 and place.queued() == {}, "-e is not a stranger's", got)
 
 
 def ask(packet, *fds):

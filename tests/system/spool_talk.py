@@ -86,8 +86,12 @@ class Place:
 
     def spool(self, message, envelope, user="owner", error=None, named=False, options=("-v",),
               close=True):
-        """(exit code, standard error, what came on the error descriptor)."""
+        """(exit code, standard error, what came on the error descriptor). envelope: octets for
+        a pipe, or an open file."""
         m, e, c = os.pipe(), os.pipe(), os.pipe()
+        if hasattr(envelope, "fileno"):
+            os.dup2(envelope.fileno(), e[0])
+            envelope = b""
 
         def place():
             os.dup2(m[0], 0)
