@@ -21,6 +21,8 @@
 #define LIMIT_COMMAND_DRAIN (64 * 1024)
 /* RFC 5321 4.5.3.1.5: reply line including CRLF. */
 #define LIMIT_REPLY 512
+/* Recipients that share it, as base/sending.h writes them: beside it in one packet. */
+#define LIMIT_OUTCOME_LIST 2048
 /* RFC 3461 4.2, 4.4: ORCPT and ENVID, decoded. */
 #define LIMIT_ORCPT 500
 #define LIMIT_ENVID 100

@@ -79,3 +79,19 @@ parse_seconds(const char *s, uint64_t max, uint64_t *out)
 
 	return parse_suffixed(s, times, max, out);
 }
+
+bool
+parse_range(const char **s, uint64_t max, uint64_t *from, uint64_t *to)
+{
+	const char *p = *s;
+
+	if (!read_digits(&p, from))
+		return false;
+	*to = *from;
+	if (*p == '-' && (p++, !read_digits(&p, to)))
+		return false;
+	if (*from > *to || *to > max || (*p != '\0' && (*p != ' ' || p[1] == '\0')))
+		return false;
+	*s = p + (*p == ' ');
+	return true;
+}

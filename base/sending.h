@@ -74,7 +74,8 @@ enum send_word {
 	 */
 	SEND_SAID = 's',
 	/*
-	 * Of recipient i (from 0): i class ("2", "4", "5") enhanced-code reply (what the peer
+	 * Of recipients (from 0): which ("0 2-7"; those who share a reply in one packet, so that
+	 * nobody is sent again alone if this sender dies) class ("2", "4", "5") enhanced-code reply (what the peer
 	 * said, code first, lines joined, printable ASCII or UTF-8, cut to LIMIT_REPLY; or
 	 * our own words) source ("remote": the
 	 * peer said so, "local": we did, before or without it) relayed ("yes": DSN was not

@@ -149,31 +149,43 @@ hear_wants_tls(struct talk *t)
 	return good;
 }
 
+/* An outcome for good. False: there was one. */
+static bool
+settle(struct talk *t, unsigned i, char class, const char *reply)
+{
+	char to[LIMIT_ADDRESS + 1];
+	struct text w;
+
+	if (t->known[i])
+		return false;
+	t->known[i] = true;
+	t->n_known++;
+	t->n_refused += class == '5';
+	text_init(&w, to, sizeof to);
+	address_text(&w, &t->m->to[i]);
+	post_bar_clear();
+	(void)fprintf(class == '2' ? stdout : stderr, "%s: %s to %s: %s\n", t->m->name,
+	              class == '2' ? "sent" : "refused", to, reply);
+	return true;
+}
+
 static bool
 hear_outcome(struct talk *t)
 {
 	const char *const *f = t->in.field;
-	char to[LIMIT_ADDRESS + 1];
-	struct text w;
-	uint64_t i;
+	const char *list = f[0];
 	char class = t->in.n == 6 && f[1][0] != '\0' && f[1][1] == '\0' ? f[1][0] : 0;
+	uint64_t i, last;
 
-	if ((class != '2' && class != '4' && class != '5') ||
-	    t->n == 0 || !parse_u64(f[0], t->n - 1, &i) || t->known[t->which[i]])
+	if ((class != '2' && class != '4' && class != '5') || t->n == 0 || list[0] == '\0')
 		return false;
-	if (class == '4') {
+	if (class == '4')
 		set_why(t, f[3], "");
-		return true;
-	}
-	t->known[t->which[i]] = true;
-	t->n_known++;
-	t->n_refused += class == '5';
-	text_init(&w, to, sizeof to);
-	address_text(&w, &t->m->to[t->which[i]]);
-	post_bar_clear();
-	(void)fprintf(class == '2' ? stdout : stderr, "%s: %s to %s: %s\n", t->m->name,
-	              class == '2' ? "sent" : "refused", to, f[3]);
-	return true;
+	while (parse_range(&list, t->n - 1, &i, &last))
+		for (; i <= last && class != '4'; i++)
+			if (!settle(t, t->which[i], class, f[3]))
+				return false;
+	return list[0] == '\0';
 }
 
 static bool

@@ -241,6 +241,28 @@ is_one_flight(struct transaction *t, bool chunks)
 	       t->content->size <= LIMIT_CHUNK;
 }
 
+/*
+ * The name of a transaction stands for its recipients, and after a 355 all of them are as if
+ * taken. So with one refused the others are named anew before anything goes out: what the
+ * peer keeps is of those alone whom it has taken, and those who were put off now and come
+ * again later are not mistaken for them. True too where the connection is lost.
+ */
+static bool
+is_to_name_again(struct transaction *t)
+{
+	if (t->m->transid[0] == '\0' || t->resumed || t->tried < 2 || t->failed)
+		return false;
+	if (t->n_said > 0 && !transaction_settle(t))
+		return true;
+	if (t->failed || t->taken == 0 || t->taken == t->tried)
+		return false;
+	for (unsigned i = t->first; i < t->end; i++)
+		if (t->m->to[i].state == TO_WAITS) /* one too many for a transaction */
+			t->c->offer.rcpt_max = t->taken;
+	t->again = true;
+	return true;
+}
+
 static void
 run_transaction(struct transaction *t)
 {
@@ -251,7 +273,7 @@ run_transaction(struct transaction *t)
 	t->done = t->n_block = 0;
 	t->mail_taken = t->go = t->failed = false;
 	t->c->transactions++;
-	if (!say_envelope(t) || t->again)
+	if (!say_envelope(t) || t->again || is_to_name_again(t))
 		return;
 	if (is_one_flight(t, chunks)) {
 		send_chunks(t);
@@ -370,8 +392,13 @@ client_send(struct client *c, struct client_message *m, client_report *report, v
 		return;
 	if (!c->has_rest)
 		transaction_reject(t, "4.4.2", "the connection was given up", "");
-	if (c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max &&
-	    is_transaction_alive(t)) {
+}
+
+void
+client_send_end(struct client *c)
+{
+	if (!c->cut && c->offer.mail_max > 0 && c->transactions >= c->offer.mail_max &&
+	    c->io.trouble == CLIENT_FINE && !c->unusable) {
 		client_quit(c);
 		c->unusable = true;
 	}

@@ -42,7 +42,7 @@ struct client_message {
 	struct client_to to[LIMIT_RECIPIENTS];
 };
 
-/* What became of recipient i. Called once for each, as soon as it is known. */
+/* What became of recipient i. Called once for each, in their order within a transaction. */
 typedef void client_report(void *arg, unsigned i, const struct client_verdict *v);
 
 /*
@@ -53,5 +53,8 @@ typedef void client_report(void *arg, unsigned i, const struct client_verdict *v
  */
 void client_send(struct client *c, struct client_message *m, client_report *report,
                  void *arg);
+
+/* Once all is reported: QUIT where the peer takes no more transactions (RFC 9422 MAILMAX). */
+void client_send_end(struct client *c);
 
 #endif

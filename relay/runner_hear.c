@@ -197,16 +197,13 @@ on_no_hop(struct run *r, struct slot *s, const struct packet *p)
 	return true;
 }
 
+/* One recipient's, of a packet whose form is good. False: it has one. */
 static bool
-on_outcome(struct run *r, struct slot *s, const struct packet *p)
+take_outcome(struct run *r, struct slot *s, unsigned i, const struct packet *p)
 {
-	struct outcome *o;
-	uint64_t i;
-	char class = p->n == 6 ? class_of(p->field[1], "245") : 0;
+	struct outcome *o = &s->work->outcomes[s->to[i]];
+	char class = p->field[1][0];
 
-	if (s->state != SLOT_SENDING || class == 0 || !parse_u64(p->field[0], s->n - 1, &i))
-		return false;
-	o = &s->work->outcomes[s->to[i]];
 	if (o->class != 0)
 		return false;
 	o->class = class;
@@ -219,6 +216,22 @@ on_outcome(struct run *r, struct slot *s, const struct packet *p)
 	s->known++;
 	settle_known(r, s->work, s->to[i]);
 	return true;
+}
+
+static bool
+on_outcome(struct run *r, struct slot *s, const struct packet *p)
+{
+	const char *list = p->field[0];
+	uint64_t i, last;
+
+	if (s->state != SLOT_SENDING || p->n != 6 || class_of(p->field[1], "245") == 0 ||
+	    list[0] == '\0')
+		return false;
+	while (parse_range(&list, s->n - 1, &i, &last))
+		for (; i <= last; i++)
+			if (!take_outcome(r, s, (unsigned)i, p))
+				return false;
+	return list[0] == '\0';
 }
 
 /* True when recipients are left for another transaction. */

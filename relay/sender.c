@@ -30,6 +30,12 @@ struct sender {
 	bool login_tried;
 	bool used;              /* a message was sent over the connection */
 	unsigned told;          /* outcomes of this message */
+	/* Those that are to be told in one packet: recipients from..to, and list before them. */
+	bool pending;
+	unsigned from, to;
+	char list[LIMIT_OUTCOME_LIST];
+	struct text listed;     /* into list */
+	struct client_verdict verdict;
 	char hello[LIMIT_DOMAIN + 3];
 	struct packet in, out;
 	struct client client;
@@ -108,18 +114,32 @@ is_gone_at_mail(const struct client_verdict *v)
 	       strcmp(v->text, "connection closed at MAIL") == 0;
 }
 
+/* What stands in from..to goes into the list. */
 static void
-report(void *arg, unsigned i, const struct client_verdict *v)
+add_range(void)
 {
+	if (s.listed.len > 0)
+		text_addc(&s.listed, ' ');
+	text_addu(&s.listed, s.from);
+	if (s.to > s.from) {
+		text_addc(&s.listed, '-');
+		text_addu(&s.listed, s.to);
+	}
+}
+
+static void
+tell_outcomes(void)
+{
+	const struct client_verdict *v = &s.verdict;
 	const struct client *c = &s.client;
 	char class[2] = { v->class, '\0' };
 
-	(void)arg;
-	if (is_gone_at_mail(v))
-		return; /* as is_stale(), found a moment later */
-	s.told++;
+	if (!s.pending)
+		return;
+	add_range();
+	s.pending = false;
 	packet_start(&s.out, SEND_OUTCOME);
-	packet_addu(&s.out, i);
+	packet_add(&s.out, s.list);
 	packet_add(&s.out, class);
 	packet_add(&s.out, v->enhanced);
 	packet_add(&s.out, v->text);
@@ -128,6 +148,33 @@ report(void *arg, unsigned i, const struct client_verdict *v)
 	                                    client_timed_is_lost(c, &s.message)) ? "yes" : "");
 	/* Nobody there: the next wait on the connection ends it all. */
 	(void)send_out(-1);
+}
+
+/* One final reply is for all that were taken, and told at once. */
+static void
+report(void *arg, unsigned i, const struct client_verdict *v)
+{
+	bool same = s.pending && v->class == s.verdict.class && v->remote == s.verdict.remote &&
+	            strcmp(v->enhanced, s.verdict.enhanced) == 0 &&
+	            strcmp(v->text, s.verdict.text) == 0;
+
+	(void)arg;
+	if (is_gone_at_mail(v))
+		return; /* as is_stale(), found a moment later */
+	s.told++;
+	if (same && i == s.to + 1) {
+		s.to = i;
+		return;
+	}
+	if (same && s.listed.len < sizeof s.list - 32) {
+		add_range();
+	} else {
+		tell_outcomes();
+		text_init(&s.listed, s.list, sizeof s.list);
+		s.verdict = *v;
+		s.pending = true;
+	}
+	s.from = s.to = i;
 }
 
 static bool
@@ -379,6 +426,8 @@ take_message(void)
 			s.client.unusable = true;
 		else
 			client_send(&s.client, m, report, NULL);
+		tell_outcomes();
+		client_send_end(&s.client);
 		s.used = true;
 		say_end();
 		if (s.client.io.trouble == CLIENT_ABANDONED || !send_out(-1) || s.client.unusable)

@@ -73,13 +73,17 @@ go_on(struct packet *p)
 static void
 check_outcome(const struct packet *p)
 {
-	uint64_t i;
+	const char *list = p->field[0];
+	uint64_t i, last;
 	char class;
 
-	CHECK(stage == SENDING && p->n == 6 && parse_u64(p->field[0], n_recipients - 1, &i));
-	CHECK(!seen[i]);
-	seen[i] = true;
-	outcomes++;
+	CHECK(stage == SENDING && p->n == 6 && list[0] != '\0');
+	while (parse_range(&list, n_recipients - 1, &i, &last))
+		for (; i <= last; i++, outcomes++) {
+			CHECK(!seen[i]);
+			seen[i] = true;
+		}
+	CHECK(list[0] == '\0');
 	class = p->field[1][0];
 	CHECK(strlen(p->field[1]) == 1 && strchr("245", class) != NULL);
 	CHECK(p->field[2][0] == class && p->field[2][1] == '.' && strlen(p->field[2]) < 10);

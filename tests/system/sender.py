@@ -93,6 +93,43 @@ def one_flight():
 
 
 @case
+def resumable_is_of_those_taken():
+    """A TRANSID stands for recipients that were all taken: the others have theirs later."""
+    def rcpt(hop, conn, line):
+        return "450 4.2.1 later" if b"<a@" in line else None
+
+    def mails(hop):
+        return [c.split("TRANSID=")[-1] for c in hop.commands if c.startswith("MAIL")]
+
+    to = ["a@t.test", "b@t.test", "c@t.test"]
+    for more in ((), ("CHUNKING",)):
+        hop = Hop(("PIPELINING", "CHECKPOINT") + more, {"RCPT": rcpt})
+        outcomes, _ = send(hop, to, flags="R")
+        is_outcome(outcomes[0], "4", "4.2.1", "later")
+        is_outcome(outcomes[1], "2", "2.0.0", "taken")
+        verbs = [c.split()[0] for c in hop.commands]
+        assert verbs[1:9] == ["MAIL", "RCPT", "RCPT", "RCPT", "RSET", "MAIL", "RCPT", "RCPT"] \
+            and verbs[9] in ("DATA", "BDAT"), verbs
+        first, second = mails(hop)
+        assert first != second and len(hop.messages) == 1
+        hop = Hop(("PIPELINING", "CHECKPOINT") + more)
+        send(hop, to[1:], flags="R")
+        assert mails(hop) == [second], (mails(hop), second)
+
+
+@case
+def resumable_and_too_many():
+    """452: three at once are one too many for this hop, whatever its words are good for."""
+    def rcpt(hop, conn, line):
+        return "452 4.5.3 too many" if len(hop.to) == 2 else None
+
+    hop = Hop(("PIPELINING", "CHECKPOINT", "CHUNKING"), {"RCPT": rcpt})
+    outcomes, _ = send(hop, ["%s@t.test" % c for c in "abcde"], flags="R")
+    assert [o.cls for o in outcomes] == ["2"] * 5, [o.text for o in outcomes]
+    assert [len(to) for _, to, _ in hop.messages] == [2, 2, 1], hop.messages
+
+
+@case
 def parameters():
     hop = Hop(ALL)
     outcomes, _ = send(hop, [("b\xf6b@there.test", "SUCCESS,DELAY", "utf-8;b\xf6 b@there.test"),

@@ -71,11 +71,15 @@ class Sender:
         found = [None] * n
         while True:
             letter, fields, _ = self.receive()
+            if letter == "p":
+                continue
             if letter != "o":
                 return found, fields[0] if letter == "e" else None
-            i = int(fields[0])
-            assert found[i] is None, "two outcomes for recipient %d" % i
-            found[i] = Outcome(fields[1:])
+            for run in fields[0].split(" "):
+                first, _, last = run.partition("-")
+                for i in range(int(first), int(last or first) + 1):
+                    assert found[i] is None, "two outcomes for recipient %d" % i
+                    found[i] = Outcome(fields[1:])
 
     def end(self):
         """The exit code, once it has been told to end, or its boundary is closed."""

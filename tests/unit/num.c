@@ -54,9 +54,47 @@ static const struct {
 	{ 't', "213503982334602d", UINT64_MAX, false, 0 },
 };
 
+/* A list up to 9: what is read of it, and whether that is all. */
+static const struct {
+	const char *s, *read;
+	bool whole;
+} lists[] = {
+	{ "0", "0-0", true },
+	{ "0 2-7 9", "0-0 2-7 9-9", true },
+	{ "3-3", "3-3", true },
+	{ "0 10", "0-0", false },
+	{ "0-10", "", false },
+	{ "3-2", "", false },
+	{ "3-", "", false },
+	{ "-3", "", false },
+	{ "1-2-3", "", false },
+	{ "1 ", "", false },
+	{ " 1", "", false },
+	{ "1  2", "1-1", false },
+	{ "1,2", "", false },
+	{ "", "", true },
+};
+
+static void
+test_ranges(void)
+{
+	for (size_t i = 0; i < LENGTH(lists); i++) {
+		const char *s = lists[i].s;
+		uint64_t from, to;
+		char read[64] = "";
+
+		while (parse_range(&s, 9, &from, &to))
+			(void)sprintf(read + strlen(read), "%s%ju-%ju", read[0] == '\0' ? "" : " ",
+			              (uintmax_t)from, (uintmax_t)to);
+		TEST(strcmp(read, lists[i].read) == 0 && (*s == '\0') == lists[i].whole,
+		     "parse_range of %s reads %s", show(lists[i].s), show(lists[i].read));
+	}
+}
+
 int
 main(void)
 {
+	test_ranges();
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		const uint64_t untouched = 4711;
 		uint64_t n = untouched;
