@@ -167,6 +167,8 @@ check_all(struct admin *a, struct rows *out)
 	check_domains(a, st.st_uid, out);
 	r = owner_run(a->state, check_state, a, out);
 	if (r == DONE)
+		r = owner_run(a->state, check_providers, a, out);
+	if (r == DONE)
 		r = owner_run(a->state, check_links, a, out);
 	if (r == DONE)
 		r = owner_run(a->state, check_mail, a, out);

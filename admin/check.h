@@ -52,6 +52,7 @@ void check_kernel(struct rows *out);
 /* Jobs for owner_run(): arg is the struct admin. */
 int check_state(int state, void *arg, struct rows *out);
 int check_links(int state, void *arg, struct rows *out);
+int check_providers(int state, void *arg, struct rows *out);
 int check_mail(int state, void *arg, struct rows *out);
 int check_auth(int auth, void *arg, struct rows *out);
 
@@ -64,6 +65,9 @@ int check_lone_verifiers(int state, void *arg, struct rows *out);
 
 /* What DNS says of the host and its domains; a->domains is open. DONE or told. */
 int check_dns(const struct admin *a, struct rows *out);
+
+/* STATE/partial, whose owner is own's; owner_run's child only. */
+void check_partial(int state, const struct admin *a, const struct stat *own, struct rows *out);
 
 /* Forward files; owner_run's child only. */
 void check_forward(const struct admin *a, const char *domain, const char *name,

@@ -175,6 +175,7 @@ check_state(int state, void *arg, struct rows *out)
 	check_session_user(state, a, &st, out);
 	check_foreign(state, a, out);
 	check_tmp(state, a, out);
+	check_partial(state, a, &st, out);
 	if (access(a->conf.file, R_OK) == -1)
 		finding(out, CHECK_ERROR, a->conf.file, "the owner of STATE cannot read it: %s"
 		        ADVICE "chmod it 0644, and the directories above it 0755",

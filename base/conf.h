@@ -56,6 +56,7 @@ struct conf_tls {
 struct conf_provider {
 	char name[LIMIT_PROVIDER + 1];
 	bool found;                     /* there is such a section */
+	char next[LIMIT_PROVIDER + 1];  /* the one whose name comes behind it; "" = none */
 	char host[LIMIT_DOMAIN + 1];    /* a name, or an address without brackets */
 	uint64_t port;                  /* 0 where not said */
 	bool starttls;                  /* TLS by STARTTLS; else from the first octet */
@@ -162,8 +163,8 @@ unsigned conf_load_tls(struct conf *c, struct conf_tls *t, const char *file,
                        conf_report *report, void *context);
 
 /*
- * The same for who wants to know one provider, p->name. p->found is false where there is
- * none; what it lacks is an error.
+ * The same for who wants to know one provider, p->name, all else zero. p->found is false where
+ * there is none; what it lacks is an error. With "" p->next is the first one's name.
  */
 unsigned conf_load_provider(struct conf *c, struct conf_provider *p, const char *file,
                             conf_report *report, void *context);

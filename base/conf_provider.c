@@ -9,7 +9,11 @@ static struct conf_provider *
 find_target(const struct conf *c, const char *name)
 {
 	static struct conf_provider unused;
+	struct conf_provider *p = c->provider;
 
+	if (p != NULL && strcmp(name, p->name) > 0 &&
+	    (p->next[0] == '\0' || strcmp(name, p->next) < 0))
+		(void)text_copy(p->next, sizeof p->next, name); /* is_provider_name() */
 	if (c->provider == NULL || strcmp(c->provider->name, name) != 0) {
 		memset(&unused, 0, sizeof unused);
 		return &unused;

@@ -467,6 +467,65 @@ finds() {
 		for f in j["findings"]) and len(j["findings"]) >= 1' postern check --json
 }
 
+# Messages of clients that were cut off: a healthy one, and what may be wrong with it.
+test_check_partial() {
+	p=$s/partial key=0123456789abcdef-0123456789abcdef0123456789abcdef
+	head='postern-partial 1\nmark R %020d %020d 1795346553\nid 1.1\nfile 1.1\nname 1.M1.mx.test\nowner address 192.0.2.1\nhelo c.test\ntransid <1@c.test>\nsize 0\nrecipients 1\nend\n'
+	put "$p/$key.p" "$(printf "$head" 0 0)\n"; put "$p/$key.1.1.m" x; put "$p/$key.1.1.e" x
+	chmod 600 "$p"/*
+	t 0 'No findings' 'a message that was cut off is none' postern check
+	touch -d '5 days ago' "$p/$key.1.1.e"
+	t 0 'No findings' 'its envelope may be older' postern check
+	chmod 640 "$p/$key.1.1.m"; finds "$key.1.1.m: its mode is 0640" 'one that others read'
+	chmod 600 "$p/$key.1.1.m"; touch -d '5 days ago' "$p"/*
+	finds "$key.p: its client has not come back" 'one that nobody removed'
+	put "$p/$key.p" 'frob\n'; finds "$key.p: it is damaged" 'a damaged one'
+	put "$p/core" x; finds 'partial/core: Postern has nothing' 'a foreign file in partial/'
+	rm "$p"/*; dir "$p/$key.p"; finds "$key.p: Postern has only files" 'a directory there'
+	rmdir "$p/$key.p"
+	put "$p/$key.1.1.m" x; chmod 600 "$p/$key.1.1.m"; truncate -s 17G "$p/$key.1.1.m"
+	finds 'partial: it is full: 1 messages, 17408 MiB' 'one that is full'
+	rm "$p"/*
+}
+
+# What would make flush --fetch fail.
+test_check_provider() {
+	cp -p "$tree/postern.conf" "$tmp/keep.conf"
+	provider() {
+		cp -p "$tmp/keep.conf" "$tree/postern.conf"
+		printf '[provider b]\nhost = odmr.isp.test\nlogin = b.login\ndomains = here.test\n[provider a]\n%b' \
+			"$1" >>"$tree/postern.conf"
+	}
+	login() { printf "$1" >"$tree/b.login"; chown --reference="$s" "$tree/b.login"; chmod 600 "$tree/b.login"; }
+	login 'l@isp.test\npass word\n'
+	good='host = odmr.isp.test\nlogin = b.login\n'
+	provider "$good"; t 0 'No findings' 'two providers' postern check
+	provider "${good}tls = starttls\nmode = etrn\ndomains = here.test @here.test #queue\n"
+	t 0 'No findings' 'ETRN' postern check
+	provider 'login = b.login\n'; finds "missing key 'host' of provider 'a'" 'one without a host'
+	provider "${good}mode = etrn\n"; finds "missing key 'domains' of provider 'a'" 'ETRN for nothing'
+	provider "host = mx.test\nlogin = b.login\n"; finds 'provider a: its host is this host' 'itself'
+	provider "host = 192.0.2.1\nlogin = b.login\n"; finds 'prove the address 192.0.2.1' 'an address'
+	provider "host = isp\nlogin = b.login\n"; finds 'host isp is asked for' 'half a name'
+	provider "${good}port = 587\n"; finds 'port 587 and tls = implicit' 'TLS where there is none'
+	provider "${good}tls = starttls\nport = 465\n"; finds 'port 465 and tls = starttls' 'and the other way'
+	provider "${good}domains = else.test\n"; finds 'provider a: else.test is not served' 'a domain not ours'
+	provider "${good}domains = @here.test\n"; finds '@here.test is of ETRN' 'what is of ETRN'
+	provider "${good}mode = etrn\ndomains = @else.test\n"; finds 'no domain below else.test' 'none below it'
+	put "$tree/domains/held.test.conf" 'deliver = hold\n'
+	provider "${good}domains = held.test\n"; finds 'not be delivered here, but held' 'a domain on hold'
+	rm "$tree/domains/held.test.conf"
+	provider "host = odmr.isp.test\nlogin = none.login\n"; finds 'none.login: the owner of STATE cannot read' 'no login'
+	provider "$good"
+	chmod 640 "$tree/b.login"; finds 'b.login: others may read or write it (mode 0640)' 'a login others read'
+	login 'l@isp.test\n'; finds 'b.login: expected two lines' 'a login without a password'
+	login 'l@isp.test\r\npass\r\n'; finds 'b.login: its lines end in CRLF' 'a login from elsewhere'
+	rm "$tree/b.login"; mkfifo -m 600 "$tree/b.login"; chown --reference="$s" "$tree/b.login"
+	t 1 'b.login' 'check does not hang on a FIFO there' timeout 20 $run "$tmp/bin/postern" -c "$tree/postern.conf" check
+	rm "$tree/b.login"
+	cp -p "$tmp/keep.conf" "$tree/postern.conf"
+}
+
 test_check() {
 	s=$tree/state m=$tree/state/mail/here.test
 	put "$s/tmp/old" x && touch -d '3 days ago' "$s/tmp/old"
@@ -488,6 +547,8 @@ test_check() {
 	chmod 755 "$s/jail"; rm "$s/jail/x"; chmod 555 "$s/jail"
 	mv "$s/partial" "$s/par"; finds 'partial: No such file' 'a missing directory'
 	finds 'par: Postern has nothing' 'a foreign one'; mv "$s/par" "$s/partial"
+	test_check_partial
+	test_check_provider
 	put "$m/file" x; finds 'here.test/file: .*no directory' 'a foreign file'; rm "$m/file"
 	dir "$m/Upper"; finds 'Upper: no address' 'a name no address leads to'; rmdir "$m/Upper"
 	dir "$m/a%0Ab"; finds 'a%0Ab: no address' 'a name with a newline in it'; rmdir "$m/a%0Ab"
