@@ -168,6 +168,8 @@ install: all
 	install -m 0644 man/*.7 $(DESTDIR)$(MANDIR)/man7
 	install -m 0644 man/*.8 $(DESTDIR)$(MANDIR)/man8
 	install -m 0644 units/postern.bash-completion $(DESTDIR)$(COMPLETIONDIR)/postern
+	# Bash looks for a command's completion under its name.
+	ln -sf postern $(DESTDIR)$(COMPLETIONDIR)/flush
 	for f in units/systemd/*; do \
 		$(FILL) "$$f" > "$(DESTDIR)$(UNITDIR)/$${f##*/}" || exit 1; \
 		chmod 0644 "$(DESTDIR)$(UNITDIR)/$${f##*/}"; \
@@ -188,7 +190,7 @@ uninstall:
 	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man5/%,$(wildcard man/*.5))
 	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man7/%,$(wildcard man/*.7))
 	rm -f $(patsubst man/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard man/*.8))
-	rm -f $(DESTDIR)$(COMPLETIONDIR)/postern
+	rm -f $(DESTDIR)$(COMPLETIONDIR)/postern $(DESTDIR)$(COMPLETIONDIR)/flush
 	rm -f $(patsubst units/systemd/%,$(DESTDIR)$(UNITDIR)/%,$(wildcard units/systemd/*))
 	rm -f $(DESTDIR)$(SYSUSERSDIR)/postern.conf $(DESTDIR)$(TMPFILESDIR)/postern.conf
 	rm -rf $(DESTDIR)$(PREFIX)/share/postern

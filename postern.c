@@ -87,7 +87,7 @@ static const struct command commands[] = {
 	{ "flush",   NULL,       flush_queue,   0, 1,     0,            NEED_CONF,
 	  "[DOMAIN]", "send now what waits", help_flush },
 	{ "send",    NULL,       send_message,  0, MANY,  0,            0,
-	  "[--to HOST[:PORT]] [--tls] [--login FILE] [-f FROM] [RCPT...] [FILE...]",
+	  "[OPTION...] [RCPT...] [FILE...]",
 	  "send a message over a line that breaks", help_send },
 	{ "trace",   NULL,       trace_message, 1, MANY,  0,            0,
 	  "ID [FILE...]", "follow a message through the log", help_trace },

@@ -640,6 +640,28 @@ test_completion() {
 	t 0 '^user$' 'completes commands' completion 'postern u'
 	t 0 '^password$' 'completes subcommands' completion 'postern user '
 	t 0 '^--password-stdin$' 'completes options' completion 'postern user add --p'
+	t 0 '^--login$' 'completes send' completion 'postern send --to mx.test --l'
+	# It knows every command and every option that there is.
+	$run "$tmp/bin/postern" help | sed -n 's/^  \([a-z]*\( [a-z]\{1,\}\)\{0,1\}\) .*/\1/p' >"$tmp/commands"
+	is 'commands are listed' [ "$(wc -l <"$tmp/commands")" -gt 25 ]
+	while read -r noun verb; do
+		t 0 "^$noun\$" "completes $noun" completion "postern $noun"
+		[ -z "$verb" ] || t 0 "^$verb\$" "completes $noun $verb" completion "postern $noun $verb"
+		completion "postern $noun $verb${verb:+ }-" | sort >"$tmp/offered"
+		$run "$tmp/bin/postern" help $noun $verb | sed 's/[^a-z0-9-]/ /g' | tr ' ' '\n' |
+			grep -xe '--[a-z][a-z0-9-]*' | sort -u | grep -vxFf "$tmp/offered" >"$tmp/lacks"
+		is "completes the options of $noun $verb" [ ! -s "$tmp/lacks" ]
+	done <"$tmp/commands"
+	flush_completion() {
+		bash -c 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _postern_flush
+			printf "%s\n" "${COMPREPLY[@]}"' - "$top/units/postern.bash-completion" flush "$@"
+	}
+	for option in $(sed -n 's/^#define USAGE "usage: flush//p' "$top/flush.c" | tr -cs 'a-zA-Z-' '\n' |
+		grep -e '^-'); do
+		t 0 "^$option\$" "completes flush $option" flush_completion "$option"
+	done
+	printf '[provider isp-1]\nhost = x\n[tls x]\n[provider other]\n' >"$tmp/provider.conf"
+	t 0 '^isp-1$' 'completes flush --fetch' flush_completion -c "$tmp/provider.conf" --fetch i
 	[ -z "$run" ] || return 0
 	t 0 '^alice@here.test$' 'completes addresses' completion "postern -c $tree/postern.conf user remove al"
 	t 0 '^here.test$' 'completes domains' completion "postern -c $tree/postern.conf domain show h"
