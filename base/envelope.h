@@ -17,7 +17,7 @@
  *	end
  *
  * The order is fixed. `ret`, `envid`, `auth`, `login`, `requiretls yes`, `by TIME MODE`,
- * `release TIME` and `priority N` stand before `sender` where they were said. In `to`:
+ * `release TIME`, `holdfor SECONDS` and `priority N` stand before `sender` where they were said. In `to`:
  * state, whether a delay was reported (`d`), not before (time), attempts so far, NOTIFY and
  * ORCPT (each `-` where not said), and the address. A null sender is `<>`; hold is `h` or
  * `-`. `end` tells a whole file from one that was cut.
@@ -89,6 +89,7 @@ struct envelope {
 	bool require_tls;             /* RFC 8689 */
 	struct deliver_by by;         /* RFC 2852; mode BY_NONE where not said */
 	time_t release;               /* RFC 4865: not sent before; 0 = not said */
+	uint64_t hold_for;            /* what HOLDFOR said; 0: HOLDUNTIL, or nothing */
 	int priority;                 /* RFC 6710; 0 = not said, or just that */
 	enum envelope_ret ret;
 	char envid[LIMIT_ENVID + 1];  /* decoded; "" = not said */

@@ -254,6 +254,7 @@ const struct envelope_line envelope_lines[] = {
 	{ "requiretls", true, AT(require_tls), yes_no, put_bool, get_bool },
 	{ "by", true, AT(by), NULL, put_by, get_by },
 	{ "release", true, AT(release), NULL, put_number, get_number },
+	{ "holdfor", true, AT(hold_for), NULL, put_number, get_number },
 	{ "priority", true, AT(priority), NULL, put_priority, get_priority },
 	{ "sender", false, AT(sender), NULL, put_sender, get_sender },
 	{ .key = NULL },

@@ -79,7 +79,8 @@ enum send_word {
 	 * said, code first, lines joined, printable ASCII or UTF-8, cut to LIMIT_REPLY; or
 	 * our own words) source ("remote": the
 	 * peer said so, "local": we did, before or without it) relayed ("yes": DSN was not
-	 * offered, so a report of success must come from us; "" else).
+	 * offered, so a report of success must come from us; "by": DELIVERBY was not, which the
+	 * message wants, so whoever wants any report has one from us (RFC 2852 4.1.4.2); "" else).
 	 */
 	SEND_OUTCOME = 'o',
 	/*

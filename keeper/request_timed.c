@@ -26,13 +26,14 @@ take_by(struct keeper *k, const char *s, time_t now)
 static bool
 take_hold(struct keeper *k, const char *seconds, const char *until, time_t now)
 {
+	const struct deliver_by *by = &k->transaction.from.by;
 	time_t last = now + (time_t)k->own.conf->future_release, when = now;
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (seconds[0] == '\0' && until[0] == '\0')
 		return true;
 	if ((seconds[0] != '\0' && until[0] != '\0') || last == now || !(k->have & LOGIN) ||
-	    !is_submission(k->own.job.service) || k->transaction.from.by.mode != BY_NONE)
+	    !is_submission(k->own.job.service))
 		return false;
 	if (seconds[0] != '\0') {
 		if (!parse_hold_for(seconds, &n) || n > k->own.conf->future_release)
@@ -41,8 +42,11 @@ take_hold(struct keeper *k, const char *seconds, const char *until, time_t now)
 	} else if (!parse_hold_until(until, &when) || when > last) {
 		return false;
 	}
+	if (by->mode != BY_NONE && when > by->when) /* RFC 4865 5.2.2 */
+		return false;
 	/* A time that has passed asks for nothing. */
 	k->transaction.from.release = when > now ? when : 0;
+	k->transaction.from.hold_for = n;
 	return true;
 }
 

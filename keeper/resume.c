@@ -75,6 +75,7 @@ recall(struct transaction *t)
 	/* Times count from the first MAIL. */
 	t->from.by = e->by;
 	t->from.release = e->release;
+	t->from.hold_for = e->hold_for;
 	t->from.priority = e->priority;
 	a = add_recipients(t, e);
 	if (a != ANSWER_YES)

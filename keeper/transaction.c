@@ -276,6 +276,7 @@ transaction_fill_envelope(struct transaction *t, uint64_t size)
 	e->require_tls = t->from.require_tls;
 	e->by = t->from.by;
 	e->release = t->from.release;
+	e->hold_for = t->from.hold_for;
 	e->priority = t->from.priority;
 	e->ret = t->from.ret;
 	/* All are as long as their sources. */

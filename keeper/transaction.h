@@ -33,6 +33,7 @@ struct mail_from {
 	bool require_tls;         /* RFC 8689 */
 	struct deliver_by by;     /* RFC 2852 */
 	time_t release;           /* RFC 4865; 0 = at once */
+	uint64_t hold_for;        /* what HOLDFOR said; 0: it did not */
 	int priority;             /* RFC 6710, as it counts */
 };
 

@@ -143,15 +143,21 @@ add_orcpt(struct text *t, const char *orcpt)
 }
 
 void
-client_add_rcpt(struct text *t, const struct client *c, const struct client_to *to)
+client_add_rcpt(struct text *t, const struct client *c, const struct client_message *m,
+                const struct client_to *to)
 {
+	unsigned notify = to->notify;
+
 	text_add(t, "RCPT TO:");
 	add_path(t, &to->address);
 	if (!(c->offer.have & EXT_DSN))
 		return;
-	if (to->notify != 0) {
+	/* RFC 2852 4.1.4.2: who does not watch the time shall at least tell of delays. */
+	if (client_timed_is_lost(c, m) && !(notify & NOTIFY_NEVER))
+		notify = notify == 0 ? NOTIFY_FAILURE | NOTIFY_DELAY : notify | NOTIFY_DELAY;
+	if (notify != 0) {
 		text_add(t, " NOTIFY=");
-		envelope_notify_text(t, to->notify);
+		envelope_notify_text(t, notify);
 	}
 	if (to->orcpt[0] != '\0')
 		add_orcpt(t, to->orcpt);

@@ -10,6 +10,7 @@
 /* content is the message as it will go out. */
 void client_add_mail(struct text *t, const struct client *c, const struct client_message *m,
                      const struct content *content);
-void client_add_rcpt(struct text *t, const struct client *c, const struct client_to *to);
+void client_add_rcpt(struct text *t, const struct client *c, const struct client_message *m,
+                     const struct client_to *to);
 
 #endif

@@ -70,7 +70,7 @@ say_envelope(struct transaction *t)
 			continue;
 		t->tried++;
 		text_init(&line, buf, sizeof buf);
-		client_add_rcpt(&line, t->c, &t->m->to[t->end]);
+		client_add_rcpt(&line, t->c, t->m, &t->m->to[t->end]);
 		if (!say(t, SAID_RCPT, t->end, buf) || t->failed)
 			return is_transaction_alive(t);
 	}

@@ -14,7 +14,8 @@ struct outcome {
 	char code[OUTCOME_CODE];   /* RFC 3463, "5.1.1" */
 	char reply[OUTCOME_REPLY]; /* printable, UTF-8 */
 	bool remote;               /* it is the peer's reply; else our words */
-	bool relayed;              /* taken by a peer that knows no DSN */
+	bool relayed;              /* taken by a peer that knows no DSN, or: */
+	bool untimed;              /* no DELIVERBY, which the message wants */
 	bool expired;              /* given up after `expire` */
 };
 

@@ -293,10 +293,12 @@ put_status(FILE *f, const struct report *r)
 		putc('\n', f);
 	}
 	put_date(f, "Arrival-Date", r->e->arrived);
-	/* RFC 2852 5, RFC 4865 6. */
+	/* RFC 2852 5; RFC 4865 5.1.2: in the form of MAIL. */
 	if (r->e->by.mode != BY_NONE)
 		put_date(f, "Deliver-By-Date", r->e->by.when);
-	if (r->e->release != 0) {
+	if (r->e->hold_for != 0) {
+		fprintf(f, "Future-Release-Request: for;%ju\n", (uintmax_t)r->e->hold_for);
+	} else if (r->e->release != 0) {
 		text_init(&t, stamp, sizeof stamp);
 		clock_stamp(&t, r->e->release);
 		fprintf(f, "Future-Release-Request: until;%s\n", stamp);

@@ -210,7 +210,8 @@ take_outcome(struct run *r, struct slot *s, unsigned i, const struct packet *p)
 	copy_code(o->code, class, p->field[2]);
 	copy_reply(o->reply, p->field[3]);
 	o->remote = strcmp(p->field[4], "remote") == 0;
-	o->relayed = strcmp(p->field[5], "yes") == 0;
+	o->untimed = strcmp(p->field[5], "by") == 0;
+	o->relayed = o->untimed || strcmp(p->field[5], "yes") == 0;
 	o->expired = false;
 	s->replied |= o->remote;
 	s->known++;

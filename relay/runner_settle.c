@@ -71,18 +71,20 @@ wants(const struct envelope_to *to, unsigned what)
 }
 
 /*
- * Is there to be a report that it was passed on? Where the next hop reports no success, or no
- * delay (RFC 3461 5.2.2, RFC 2852 4.1.4); and wherever a trace was asked for. Who wants nothing
- * gets nothing.
+ * Is there to be a report that it was passed on? Of success where the next hop makes none
+ * (RFC 3461 5.2.2); and to all who do not want nothing where it does not watch the time
+ * (RFC 2852 4.1.4.2), and wherever a trace was asked for.
  */
 static bool
 is_passed_on(const struct work *w, unsigned i)
 {
 	const struct envelope_to *to = &w->m.e.to[i];
-	bool traced = w->m.e.by.mode != BY_NONE && w->m.e.by.trace;
+	const struct outcome *o = &w->outcomes[i];
+	const struct deliver_by *by = &w->m.e.by;
+	bool told = by->mode != BY_NONE &&
+	            (by->trace || (o->untimed && !by_is_over(by, time(NULL))));
 
-	return (w->outcomes[i].relayed && wants(to, NOTIFY_SUCCESS)) ||
-	       (traced && !(to->notify & NOTIFY_NEVER));
+	return (o->relayed && wants(to, NOTIFY_SUCCESS)) || (told && !(to->notify & NOTIFY_NEVER));
 }
 
 void

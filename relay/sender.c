@@ -144,8 +144,9 @@ tell_outcomes(void)
 	packet_add(&s.out, v->enhanced);
 	packet_add(&s.out, v->text);
 	packet_add(&s.out, v->remote ? "remote" : "local");
-	packet_add(&s.out, v->class == '2' && (!(c->offer.have & EXT_DSN) ||
-	                                    client_timed_is_lost(c, &s.message)) ? "yes" : "");
+	packet_add(&s.out, v->class != '2'                       ? "" :
+	                   client_timed_is_lost(c, &s.message) ? "by" :
+	                   c->offer.have & EXT_DSN             ? "" : "yes");
 	/* Nobody there: the next wait on the connection ends it all. */
 	(void)send_out(-1);
 }

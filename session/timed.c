@@ -64,6 +64,18 @@ is_hold_long(const struct session *s, const struct mail_parameters *m)
 	return parse_hold_until(m->hold_until, &until) && until > clock_now() + (time_t)most;
 }
 
+/* RFC 4865 5.2.2: released when the time in which it is to arrive is over. */
+static bool
+is_held_past(const struct mail_parameters *m, const struct deliver_by *by)
+{
+	uint64_t seconds;
+	time_t until;
+
+	if (m->hold_for[0] != '\0')
+		return parse_hold_for(m->hold_for, &seconds) && (time_t)seconds > by->when;
+	return parse_hold_until(m->hold_until, &until) && until > clock_now() + by->when;
+}
+
 const struct reply *
 timed_object(const struct session *s, const struct mail_parameters *m)
 {
@@ -73,12 +85,11 @@ timed_object(const struct session *s, const struct mail_parameters *m)
 	if ((by && !timed_has_by(s)) || (hold && !timed_has_hold(s)) ||
 	    (m->priority[0] != '\0' && !timed_has_priority(s)))
 		return &reply_unknown_parameter;
-	/* Held back it would use up the time in which it is to arrive. */
-	if (by && hold)
+	by = by && parse_by(m->by, &wish); /* it has been read once */
+	if (by && hold && is_held_past(m, &wish))
 		return &reply_by_held;
 	/* RFC 2852 4: a fixed minimum is for mode R. */
-	if (by && parse_by(m->by, &wish) && wish.mode == BY_RETURN &&
-	    wish.when < (time_t)s->setup->conf->deliver_by_min)
+	if (by && wish.mode == BY_RETURN && wish.when < (time_t)s->setup->conf->deliver_by_min)
 		return &reply_by_short;
 	return hold && is_hold_long(s, m) ? &reply_hold_long : NULL;
 }

@@ -34,7 +34,7 @@ check_same(void)
 	CHECK(strcmp(again.id, e.id) == 0 && again.size == e.size && again.hold == e.hold);
 	CHECK(strcmp(again.envid, e.envid) == 0 && again.ret == e.ret && again.body == e.body);
 	CHECK(again.by.mode == e.by.mode && again.by.when == e.by.when && again.by.trace == e.by.trace);
-	CHECK(again.release == e.release && again.priority == e.priority);
+	CHECK(again.release == e.release && again.hold_for == e.hold_for && again.priority == e.priority);
 	for (unsigned i = 0; i < e.n; i++) {
 		CHECK(strcmp(again.to[i].orcpt, e.to[i].orcpt) == 0);
 		CHECK(strcmp(again.to[i].address.local, e.to[i].address.local) == 0);

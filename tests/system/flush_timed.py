@@ -128,7 +128,8 @@ def _():
     for offers, mode, notify, told in (
             (ALL, "RT", "-", 1), (ALL, "NT", "FAILURE", 1), (ALL, "NT", "NEVER", 0),
             (ALL, "N", "SUCCESS", 0), (ALL, "R", "-", 0),
-            (("DSN",), "N", "SUCCESS", 1), (("DSN",), "N", "-", 0), ((), "NT", "-", 1)):
+            (("DSN",), "N", "SUCCESS", 1), (("DSN",), "N", "-", 1), ((), "N", "FAILURE", 1),
+            (("DSN",), "N", "NEVER", 0), ((), "NT", "-", 1)):
         fresh()
         hop = to_hop(*offers)
         tree.put(D, "a@" + D, notify=notify, extra=by(600, mode))
@@ -136,6 +137,11 @@ def _():
         reports = tree.reports()
         expect(len(reports) == told and hop.messages, offers, mode, notify, len(reports))
         expect(all("Action: relayed" in status(r) for _, r in reports), mode, notify)
+        # RFC 2852 4.1.4.2: instead it is to tell of a delay, by DSN.
+        to, = [c for c in hop.commands if c.startswith("RCPT")]
+        if offers == ("DSN",):
+            expect(to.endswith({"SUCCESS": "NOTIFY=SUCCESS,DELAY", "NEVER": "NOTIFY=NEVER",
+                                "-": "NOTIFY=FAILURE,DELAY"}[notify]), to)
         hop.close()
 
 

@@ -80,7 +80,7 @@ same(const char *what)
 	       back.skip == e.skip && back.size == e.size && back.body == e.body &&
 	       back.utf8 == e.utf8 && back.require_tls == e.require_tls && back.ret == e.ret &&
 	       back.by.mode == e.by.mode && back.by.when == e.by.when &&
-	       back.by.trace == e.by.trace && back.release == e.release &&
+	       back.by.trace == e.by.trace && back.release == e.release && back.hold_for == e.hold_for &&
 	       back.priority == e.priority &&
 	       strcmp(back.envid, e.envid) == 0 && strcmp(back.auth, e.auth) == 0 &&
 	       strcmp(back.login, e.login) == 0 && strcmp(back.sender.local, e.sender.local) == 0 &&
@@ -110,6 +110,7 @@ test_back(void)
 	     text_copy(e.login, sizeof e.login, "alice@example.org"));
 	e.by = (struct deliver_by){ BY_NOTIFY, true, 1795346613 };
 	e.release = 1795350153;
+	e.hold_for = 3600;
 	e.priority = -4;
 	e.sender = (struct address){ "", "" };
 	add_to("\"with blank\"@example.net", 0, "");
@@ -203,6 +204,7 @@ static const struct {
 	{ "by with another mode", HEAD MORE "by 5 X\n" SENDER TO "end\n", "by" },
 	{ "by with seconds only", HEAD MORE "by -5 N\n" SENDER TO "end\n", "by" },
 	{ "release 0", HEAD MORE "release 0\n" SENDER TO "end\n", "release" },
+	{ "holdfor before release", HEAD MORE "holdfor 1\nrelease 9\n" SENDER TO "end\n", "sender" },
 	{ "priority 0x3", HEAD MORE "priority 0x3\n" SENDER TO "end\n", "priority" },
 	{ "priority 10", HEAD MORE "priority 10\n" SENDER TO "end\n", "priority" },
 	{ "requiretls no", HEAD MORE "requiretls no\n" SENDER TO "end\n", "requiretls" },

@@ -73,6 +73,22 @@ test_parts(void)
 }
 
 static void
+test_times(void)
+{
+	start();
+	TEST(has(REPORT_FAILED, "\nArrival-Date: ") && !has(REPORT_FAILED, "Deliver-By-Date") &&
+	     !has(REPORT_FAILED, "Future-Release-Request"), "no time that nobody has said");
+	e.by = (struct deliver_by){ .mode = BY_NOTIFY, .when = 1795003600 };
+	e.release = 1795001800;
+	TEST(has(REPORT_FAILED, "\nDeliver-By-Date: Wed, 18 Nov 2026 12:06:40 +0000\n"), "BY");
+	TEST(has(REPORT_FAILED, "\nFuture-Release-Request: until;2026-11-18T11:36:40Z\n"),
+	     "HOLDUNTIL");
+	e.hold_for = 1800;
+	TEST(has(REPORT_FAILED, "\nFuture-Release-Request: for;1800\n") &&
+	     !has(REPORT_FAILED, "until;"), "HOLDFOR, as the client has said it");
+}
+
+static void
 test_original(void)
 {
 	start();
@@ -146,6 +162,7 @@ main(void)
 	out = memfd_create("out", MFD_CLOEXEC);
 	MUST(message != -1 && out != -1);
 	test_parts();
+	test_times();
 	test_original();
 	test_safe();
 	test_double();
