@@ -102,7 +102,7 @@ const struct reply reply_bad_etrn = { 501, "5.5.4",
 
 const struct reply reply_by_short = { 555, "5.5.4",
 	"too little time in BY, EHLO tells the least" };
-const struct reply reply_by_held = { 501, "5.5.4", 
+const struct reply reply_by_held = { 501, "5.5.4",
 	"held back for longer than BY allows" };
 const struct reply reply_late = { 554, "5.4.7", "the time in BY has passed" };
 const struct reply reply_hold_long = { 501, "5.5.4",
