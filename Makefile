@@ -68,7 +68,10 @@ STS = $(wildcard sts/*.c)
 ADMIN = $(wildcard admin/*.c)
 SPOOL = $(wildcard spool/*.c)
 POST = $(wildcard post/*.c)
+MODULES = $(FRONT) $(SESSION) $(KEEPER) $(AUTH) $(TLS) $(RELAY) $(STS) $(ADMIN) $(SPOOL) \
+	$(POST) $(BASE)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+FOLDERS = $(sort $(dir $(call objects,$(MODULES))))
 
 all: $(PROGRAMS:%=$(BUILD)/%)
 
@@ -115,10 +118,9 @@ $(BUILD)/spool: $(call objects,spool.c $(SPOOL) front/starter.c front/users.c \
 	$(CC) $(ALL_LDFLAGS) $(STATIC) -o $@ $^ $(SMTPD_LIBS)
 
 # What the compiler said is kept in x.err, for the tests: none shall have been a warning.
-$(BUILD)/obj/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $< 2>$(@:.o=.err) || { cat $(@:.o=.err) >&2; exit 1; }
-	@cat $(@:.o=.err) >&2
+$(BUILD)/obj/%.o: %.c | $(FOLDERS)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $< 2>$(@:.o=.err) || \
+		{ cat $(@:.o=.err) >&2; exit 1; }; [ ! -s $(@:.o=.err) ] || cat $(@:.o=.err) >&2
 
 # Not static: libunbound as Debian builds it calls weak symbols that a static program lacks.
 FLUSH_FRONT = front/starter.c front/users.c
@@ -131,9 +133,11 @@ SENDER = $(wildcard relay/sender*.c relay/client*.c relay/content*.c)
 $(BUILD)/send: $(call objects,send.c $(POST) spool/list.c $(SENDER) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(AUTH_LIBS)
 
+$(FOLDERS):
+	@mkdir -p $@
+
 # All modules without a main(), for the tests.
-$(BUILD)/modules.a: $(call objects,$(FRONT) $(SESSION) $(KEEPER) $(AUTH) $(TLS) $(RELAY) $(STS) \
-		$(ADMIN) $(SPOOL) $(POST) $(BASE))
+$(BUILD)/modules.a: $(call objects,$(MODULES))
 	rm -f $@
 	$(AR) qcs $@ $^
 

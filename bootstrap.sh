@@ -84,10 +84,13 @@ install_packages() {
 	done
 }
 
+# build LOG [TARGET]...
 build() {
 	say 'Building ...'
-	if ! make --no-print-directory -j2 >"$1" 2>&1; then
-		cat "$1" >&2
+	build_log=$1
+	shift
+	if ! make --no-print-directory -j2 "$@" >"$build_log" 2>&1; then
+		cat "$build_log" >&2
 		die 'the build failed; the compiler says why above'
 	fi
 }
@@ -196,7 +199,7 @@ show_delivered() {
 check() {
 	install_packages $BUILD_PACKAGES $CHECK_PACKAGES
 	log=$(mktemp)
-	build "$log"
+	build "$log" tests headers
 	rm -f "$log"
 	exec make --no-print-directory -s check
 }

@@ -6,15 +6,28 @@ TOOLS = $(patsubst tests/fault/%.c,$(BUILD)/test/%,$(wildcard tests/fault/*.c)) 
 	$(patsubst tests/bench/%.c,$(BUILD)/test/%,$(wildcard tests/bench/*.c))
 FUZZ_SECONDS ?= 60
 
-$(BUILD)/test/unit_%: tests/unit/%.c $(wildcard tests/unit/*.h) $(BUILD)/modules.a
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(BUILD)/modules.a $(POSTERN_LIBS)
+# Of a test, what it does matters, not how fast: it is compiled without optimization.
+TEST_CFLAGS = $(ALL_CFLAGS) -O0 -U_FORTIFY_SOURCE -MMD -MP
+# Reading DNS needs the resolver's library, modules of tls/ need OpenSSL.
+TEST_LIBS = $(POSTERN_LIBS) -lresolv -lssl -lcrypto
+link_test = $(CC) $(TEST_CFLAGS) $(ALL_LDFLAGS) $(FUZZ_WRAP) -o $@ $(filter %.o %.a,$^) $(TEST_LIBS)
 
-# Reading DNS needs the resolver's library.
-$(BUILD)/test/replay_answer build-fuzz/fuzz_answer: POSTERN_LIBS += -lresolv
-# Modules of tls/ need OpenSSL.
-$(BUILD)/test/unit_tls_% $(BUILD)/test/replay_tls_% build-fuzz/fuzz_tls_%: \
-	POSTERN_LIBS += -lssl -lcrypto
+# All unit tests are one program, since linking many took longer than running them. It
+# runs the test by whose name it is called, or all of them.
+UNIT_NAMES = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
+$(BUILD)/test/obj:
+	@mkdir -p $@
+$(BUILD)/test/obj/unit_%.o: tests/unit/%.c | $(BUILD)/test/obj
+	$(CC) $(TEST_CFLAGS) -Dmain=unit_$* -c -o $@ $<
+# The folder is newer when a test came or went.
+$(BUILD)/test/obj/units.o: tests/units.c tests/unit | $(BUILD)/test/obj
+	$(CC) $(TEST_CFLAGS) -DNAMES='$(patsubst %,X(%),$(UNIT_NAMES))' -c -o $@ $<
+$(BUILD)/test/units: $(UNIT_NAMES:%=$(BUILD)/test/obj/unit_%.o) $(BUILD)/test/obj/units.o \
+		$(BUILD)/modules.a
+	rm -f $(BUILD)/test/unit_*
+	$(link_test)
+$(UNITS): $(BUILD)/test/units
+	@ln -sf units $@
 
 $(BUILD)/test/%: tests/fault/%.c
 	@mkdir -p $(@D)
@@ -48,20 +61,33 @@ $(BUILD)/test/tlslib: tests/bench/tlslib.c $(BUILD)/modules.a
 $(BUILD)/test/greet $(BUILD)/test/floor: ALL_LDFLAGS += $(STATIC)
 
 # The session with one more command, XTRY, that tries what the sandbox forbids.
-$(BUILD)/test/smtpd-probe: smtpd.c $(SESSION) $(wildcard session/*.h) \
-		$(call objects,$(FRONT) $(KEEPER) $(BASE))
+PROBED = $(shell grep -lE 'POSTERN_PROBE|session/probe\.h' session/*.c)
+$(BUILD)/test/smtpd-probe: $(call objects,smtpd.c $(FRONT) $(SESSION) $(KEEPER) $(BASE))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DPOSTERN_PROBE $(ALL_LDFLAGS) $(STATIC) -o $@ smtpd.c $(SESSION) \
-		$(call objects,$(FRONT) $(KEEPER) $(BASE)) $(SMTPD_LIBS)
+	$(CC) $(ALL_CFLAGS) -DPOSTERN_PROBE $(ALL_LDFLAGS) $(STATIC) -o $@ $(PROBED) \
+		$(filter-out $(call objects,$(PROBED)),$^) $(SMTPD_LIBS)
 
 # Replays a corpus with the plain compiler; libFuzzer drives the same function. Some
-# targets stand between a module and the kernel: what they wrap is named here.
-FUZZ_HEADERS = $(wildcard tests/fuzz/*.h)
-$(BUILD)/test/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(FUZZ_HEADERS) \
-		$(BUILD)/modules.a
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(FUZZ_WRAP) -o $@ $< tests/fuzz/replay.c \
-		$(BUILD)/modules.a $(POSTERN_LIBS)
+# targets stand between a module and the kernel: what they wrap is named here, and they
+# are programs of their own.
+WRAPPING = session bdat packet hop sasl
+REPLAYED = $(filter-out $(WRAPPING),$(FUZZERS))
+$(addprefix $(BUILD)/test/obj/replay_,$(addsuffix .o,$(WRAPPING))): FUZZ_NAME = LLVMFuzzerTestOneInput
+$(BUILD)/test/obj/replay_%.o: FUZZ_NAME = fuzz_$*
+$(BUILD)/test/obj/replay_%.o: tests/fuzz/fuzz_%.c | $(BUILD)/test/obj
+	$(CC) $(TEST_CFLAGS) -DLLVMFuzzerTestOneInput=$(FUZZ_NAME) -c -o $@ $<
+$(BUILD)/test/obj/replay.o: tests/fuzz/replay.c | $(BUILD)/test/obj
+	$(CC) $(TEST_CFLAGS) -c -o $@ $<
+$(BUILD)/test/obj/replays.o: tests/fuzz/replays.c tests/fuzz | $(BUILD)/test/obj
+	$(CC) $(TEST_CFLAGS) -DNAMES='$(patsubst %,X(%),$(REPLAYED))' -c -o $@ $<
+$(BUILD)/test/replays: $(REPLAYED:%=$(BUILD)/test/obj/replay_%.o) $(BUILD)/test/obj/replays.o \
+		$(BUILD)/test/obj/replay.o $(BUILD)/modules.a
+	$(link_test)
+$(REPLAYED:%=$(BUILD)/test/replay_%): $(BUILD)/test/replays
+	@ln -sf replays $@
+$(WRAPPING:%=$(BUILD)/test/replay_%): $(BUILD)/test/replay_%: $(BUILD)/test/obj/replay_%.o \
+		$(BUILD)/test/obj/replay.o $(BUILD)/modules.a
+	$(link_test)
 
 $(foreach t,session bdat,$(BUILD)/test/replay_$t build-fuzz/fuzz_$t): \
 	FUZZ_WRAP = -Wl,--wrap=ppoll,--wrap=recvmsg,--wrap=clock_now
@@ -80,9 +106,9 @@ build-fuzz/modules.a: FORCE
 	@$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang HARDEN= CFLAGS='-O1 -g' \
 		SANITIZE='-fsanitize=fuzzer-no-link $(FUZZ_SANITIZE)' $@
 endif
-build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HEADERS) build-fuzz/modules.a
+build-fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard tests/fuzz/*.h) build-fuzz/modules.a
 	clang -std=gnu17 -I. -D_GNU_SOURCE $(WARN) -g -O1 -fsanitize=fuzzer $(FUZZ_SANITIZE) \
-		$(FUZZ_WRAP) -o $@ $< build-fuzz/modules.a $(POSTERN_LIBS)
+		$(FUZZ_WRAP) -o $@ $< build-fuzz/modules.a $(TEST_LIBS)
 
 tests: all $(UNITS) $(TOOLS) $(BUILD)/test/sender $(BUILD)/test/smtpd-probe $(BUILD)/test/route \
 		$(FUZZERS:%=$(BUILD)/test/replay_%)
