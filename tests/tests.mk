@@ -57,8 +57,8 @@ $(BUILD)/test/tlslib: tests/bench/tlslib.c $(BUILD)/modules.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/modules.a $(TLS_LIBS)
 
-# The floors are static programs, as smtpd is one.
-$(BUILD)/test/greet $(BUILD)/test/floor: ALL_LDFLAGS += $(STATIC)
+# The floors are static programs, as smtpd is one; inject starts thousands of times.
+$(BUILD)/test/greet $(BUILD)/test/floor $(BUILD)/test/inject: ALL_LDFLAGS += $(STATIC)
 
 # The session with one more command, XTRY, that tries what the sandbox forbids.
 PROBED = $(shell grep -lE 'POSTERN_PROBE|session/probe\.h' session/*.c)

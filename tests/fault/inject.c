@@ -16,7 +16,8 @@
  *   hit WHO N NAME         the chosen call came and was disturbed
  *   skip WHO N NAME        it came, and is none that ACTION could disturb
  *   tried WHO RESULT       what open or create gave: a descriptor, or minus an errno
- *   calls WHO COUNT        up to its end, or to the hit where nothing else matters
+ *   calls WHO COUNT        up to its end, or to the hit where nothing else matters; 0 of
+ *                          one whose calls nobody asked for
  *   end WHO exit CODE | end WHO signal NUMBER
  */
 #include <errno.h>
@@ -215,7 +216,15 @@ find_tracee(pid_t pid)
 	return t;
 }
 
-/* Lets a process go on; for good, at full speed, when no later call of it matters. */
+/* Whether a later call of this process matters. */
+static bool
+is_watched(const struct tracee *t)
+{
+	return want.trace || want.n_rules > 0 || want.first != -1 || t->who == want.who;
+}
+
+/* Lets a process go on: for good, when nothing of it matters any more; without a stop at
+ * each call, when only its end does. */
 static void
 resume(struct tracee *t, int sig)
 {
@@ -223,8 +232,8 @@ resume(struct tracee *t, int sig)
 	bool let_go = done && !busy && !want.trace && want.n_rules == 0;
 
 	/* A failure means that it died just now; waitpid() tells. */
-	(void)ptrace(let_go ? PTRACE_DETACH : PTRACE_SYSCALL, t->pid, NULL,
-	             (void *)(intptr_t)sig);
+	(void)ptrace(let_go ? PTRACE_DETACH : is_watched(t) ? PTRACE_SYSCALL : PTRACE_CONT, t->pid,
+	             NULL, (void *)(intptr_t)sig);
 }
 
 static void
