@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# suite: timeout=240
+# suite: timeout=240 calm
 """CHECKPOINT (RFC 1845) of a listening smtpd: cut at every octet, two connections that
 want one transaction, another socket; and flush over a line that breaks again and again,
 which a hop without CHECKPOINT never gets a message through."""
@@ -39,6 +39,17 @@ def parts(tree, suffix=".m"):
 def begin(client, transid, code="250"):
     client.hello()
     return client.say("MAIL FROM:<a@client.test> TRANSID=<%s>" % transid, code)
+
+
+def begin_data(f, client, transid, octets):
+    """A message by DATA, so many octets of which have come; the name of its part."""
+    begin(client, transid)
+    client.say("RCPT TO:<alice@here.test>")
+    client.say("DATA", "354")
+    client.send(octets)
+    name = wait_for(lambda: parts(f.tree, ".p"), "no file in partial/")[0]
+    time.sleep(0.2)                    # written, too
+    return name
 
 
 def offset_of(reply):
@@ -114,12 +125,7 @@ def _():
 @case("the first connection hangs: the second goes on, the first is told")
 def _():
     with front(**ALL) as f, f.connect() as first, f.connect() as second:
-        begin(first, "1@hung")
-        first.say("RCPT TO:<alice@here.test>")
-        first.say("DATA", "354")
-        first.send(b"Subject: x\r\n\r\none\r\ntwo")
-        wait_for(lambda: parts(f.tree), "no file in partial/")
-        time.sleep(0.2)
+        begin_data(f, first, "1@hung", b"Subject: x\r\n\r\none\r\ntwo")
         expect(offset_of(begin(second, "1@hung", "355")) == 19, "another offset")
         first.send(b" from the first\r\n.\r\n")
         got = first.reply()
@@ -135,11 +141,7 @@ def _():
 @case("a commit under way: the second connection waits for its end")
 def _():
     with front(**ALL) as f, f.connect() as first, f.connect() as second:
-        begin(first, "1@busy")
-        first.say("RCPT TO:<alice@here.test>")
-        first.say("DATA", "354")
-        first.send(b"Subject: x\r\n\r\none\r\n")
-        path = wait_for(lambda: parts(f.tree, ".p"), "no file in partial/")[0]
+        path = begin_data(f, first, "1@busy", b"Subject: x\r\n\r\none\r\n")
         with open(os.path.join(f.tree.state, "partial", path)) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)       # as its keeper does in a commit
             second.hello()
@@ -164,12 +166,7 @@ def _():
     ports = [free_port(), free_port()]
     with front("-L", "127.0.0.1:%d" % ports[0], "-L", "127.0.0.1:%d" % ports[1], **ALL) as f:
         with Client(("127.0.0.1", ports[0])) as client:
-            begin(client, "1@other")
-            client.say("RCPT TO:<alice@here.test>")
-            client.say("DATA", "354")
-            client.send(b"Subject: x\r\n\r\none\r\n")
-            wait_for(lambda: parts(f.tree), "no file in partial/")
-            time.sleep(0.2)
+            begin_data(f, client, "1@other", b"Subject: x\r\n\r\none\r\n")
         f.address = ("127.0.0.1", ports[1])
         expect(finish(f, "1@other", b"Subject: x\r\n\r\none\r\ntwo\r\n", True)[0] == 19, "anew")
 
@@ -178,12 +175,7 @@ def _():
 def _():
     for which in (0, 1):
         with front(**ALL) as f, f.connect() as client:
-            begin(client, "1@killed")
-            client.say("RCPT TO:<alice@here.test>")
-            client.say("DATA", "354")
-            client.send(b"Subject: x\r\n\r\none\r\n")
-            wait_for(lambda: parts(f.tree), "no file in partial/")
-            time.sleep(0.2)
+            begin_data(f, client, "1@killed", b"Subject: x\r\n\r\none\r\n")
             os.kill(f.serving(client)[which], signal.SIGKILL)
             if which == 1:
                 client.send(b"two\r\n.\r\n")
