@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# suite: timeout=150
+# suite: timeout=150 calm
 """ATRN (RFC 2645): the connection turns round, with TLS beneath it; a customer written
 after the RFC, one that is killed, cut off or slow, and what is left of the mail then."""
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# suite: timeout=120
+# suite: timeout=120 calm
 """Failures slow down logins and sources, over restarts too, but never who has been here
 before; hashing is limited; and time tells nothing about which logins exist."""
 import glob

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# suite: timeout=120
+# suite: timeout=120 calm
 """ETRN from the client's line to the site that gets the mail: one run however often it is
 asked for, its result in the log under the same id, a site that is down, 10,000 messages;
 and fetchmail, which has been saying ETRN since the days of dial-up. And what else waits for

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# suite: timeout=120
+# suite: timeout=120 calm
 """The site that dials in: flush --fetch by ATRN and by ETRN against our own server, and
 against a provider written after RFC 2645, which also tries what a provider may not."""
 import base64

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# suite: timeout=200
+# suite: timeout=200 calm
 """flush with scripted next hops: outcomes, times, reports, what lies damaged, words over
 its socket. `spool` is a stand-in here; DNS and TLS have suites of their own."""
 import fcntl

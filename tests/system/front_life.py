@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# suite: timeout=300
+# suite: timeout=300 calm
 """The life of a listening smtpd: stop, reload, idle exit, sd_notify(3), and what the
 death of each of its processes does to the others."""
 import contextlib

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# suite: timeout=150
+# suite: timeout=150 calm
 """The router against real DNS (nsd with signed zones, unbound) and a resolver that lies: MX,
 DANE, MTA-STS; failures, limits, confinement. In a network namespace of its own."""
 import contextlib

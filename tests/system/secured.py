@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# suite: timeout=180
+# suite: timeout=180 calm
 """TLS and AUTH of a listening smtpd: what is injected or cut off is no mail, a process
 that is killed takes nobody else with it, and a password stays nowhere."""
 import base64
