@@ -52,6 +52,43 @@ def _():
     expect(etrn()[0] == 251)
 
 
+def run_own():
+    run = subprocess.run([os.path.join(os.path.dirname(place.process.args[0]), "flush"), "-c",
+                          os.path.join(place.dir, "postern.conf"), trees.DOMAIN],
+                         stderr=subprocess.PIPE, timeout=DEADLINE, text=True)
+    expect(run.returncode == 0 and "event=error" not in run.stderr, run.stderr)
+    return run.stderr
+
+
+@case("held back: flush gives it to spool at its time, and it lies in the mailbox")
+def _():
+    to = "alice@" + trees.DOMAIN
+    before = set(place.messages(to))
+    c = client(place, "submission")
+    start = time.time()
+    for line, code in (("MAIL FROM:<%s> HOLDFOR=3 BY=60;R" % LOGIN, 250),
+                       ("RCPT TO:<%s>" % to, 250)):
+        got = c.docmd(line)
+        expect(got[0] == code, line, got)
+    got = c.data(b"Subject: later\r\n\r\n.dot\r\nlast\r\n")
+    expect(got[0] == 250, got)
+    c.quit()
+    expect(len(place.waiting(trees.DOMAIN)) == 1, "it waits")
+    log = run_own()
+    expect(set(place.messages(to)) == before and time.time() < start + 3, "too early: " + log)
+    time.sleep(max(0, start + 3.2 - time.time()))
+    log = run_own()
+    path, = set(place.messages(to)) - before
+    with open(path, "rb") as f:
+        text = f.read()
+    expect(text.startswith(b"Return-Path: <%s>\n" % LOGIN.encode()) and
+           text.endswith(b"\n\n.dot\nlast\n") and text.count(b"Subject: later\n") == 1, text)
+    expect(os.stat(path).st_uid == os.stat(os.path.join(place.state, "spool")).st_uid, path)
+    expect(place.waiting(trees.DOMAIN) == [] and "event=released " in log, log)
+    run_own()
+    expect(len(set(place.messages(to)) - before) == 1, "once")
+
+
 @case("etrn: nothing is sent before, whoever runs the queue")
 def _():
     place.put(D, "ok@" + D)
@@ -169,43 +206,6 @@ def _():
     print("# and the answer 253 took %.1f ms" % ((time.monotonic() - start) * 1000))
     expect((code, text) == (253, b"2.0.0 OK, 10000 pending messages started"), code, text)
     c.quit()
-
-
-def run_due():
-    run = subprocess.run([os.path.join(os.path.dirname(place.process.args[0]), "flush"), "-c",
-                          os.path.join(place.dir, "postern.conf"), "--due"],
-                         stderr=subprocess.PIPE, timeout=DEADLINE, text=True)
-    expect(run.returncode == 0 and "event=error" not in run.stderr, run.stderr)
-    return run.stderr
-
-
-@case("held back: flush gives it to spool at its time, and it lies in the mailbox")
-def _():
-    to = "alice@" + trees.DOMAIN
-    before = set(place.messages(to))
-    c = client(place, "submission")
-    start = time.time()
-    for line, code in (("MAIL FROM:<%s> HOLDFOR=3 BY=60;R" % LOGIN, 250),
-                       ("RCPT TO:<%s>" % to, 250)):
-        got = c.docmd(line)
-        expect(got[0] == code, line, got)
-    got = c.data(b"Subject: later\r\n\r\n.dot\r\nlast\r\n")
-    expect(got[0] == 250, got)
-    c.quit()
-    expect(len(place.waiting(trees.DOMAIN)) == 1, "it waits")
-    log = run_due()
-    expect(set(place.messages(to)) == before and time.time() < start + 3, "too early: " + log)
-    time.sleep(max(0, start + 3.2 - time.time()))
-    log = run_due()
-    path, = set(place.messages(to)) - before
-    with open(path, "rb") as f:
-        text = f.read()
-    expect(text.startswith(b"Return-Path: <%s>\n" % LOGIN.encode()) and
-           text.endswith(b"\n\n.dot\nlast\n") and text.count(b"Subject: later\n") == 1, text)
-    expect(os.stat(path).st_uid == os.stat(os.path.join(place.state, "spool")).st_uid, path)
-    expect(place.waiting(trees.DOMAIN) == [] and "event=released " in log, log)
-    run_due()
-    expect(len(set(place.messages(to)) - before) == 1, "once")
 
 
 @case("etrn: fetchmail, which reads the answers")
