@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,6 +21,9 @@
 #include "relay/queue_own.h"
 
 #define LOCK_TRIES 5
+#define TICK_NS 10000000
+#define SETTLE_TRIES 5
+#define SETTLE_MS 3
 
 bool
 queue_init(struct queue *q, int spool)
@@ -195,14 +199,44 @@ queue_remove_empty(struct queue *q)
 	return unlinkat(q->spool, q->domain, AT_REMOVEDIR) == 0;
 }
 
-bool
-queue_changed(const struct queue *q, struct timespec *last)
+/*
+ * The kernel takes a file's time from a clock that moves on with its ticks, of at most 10 ms. A
+ * time far ahead of it is of a clock that was set back since, and says nothing of that kind.
+ */
+static bool
+is_fresh(const struct timespec *t)
 {
-	struct timespec before = *last;
+	struct timespec now;
+	int64_t ns;
+
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &now); /* cannot fail */
+	if (t->tv_sec < now.tv_sec - 1 || t->tv_sec > now.tv_sec + 1)
+		return false;
+	ns = (int64_t)(t->tv_sec - now.tv_sec) * 1000000000 + (t->tv_nsec - now.tv_nsec);
+	return ns >= 0 && ns < TICK_NS;
+}
+
+void
+queue_settle(const struct queue *q, struct queue_time *last)
+{
+	(void)queue_changed(q, last); /* as it is now */
+	/* While mail comes in at every tick there is no such moment. */
+	for (int i = 0; i < SETTLE_TRIES && last->fresh; i++) {
+		(void)poll(NULL, 0, SETTLE_MS); /* an early end is one try less */
+		(void)queue_changed(q, last);
+	}
+}
+
+bool
+queue_changed(const struct queue *q, struct queue_time *last)
+{
+	struct queue_time before = *last;
 	struct stat st;
 
 	if (fstat(q->dir, &st) == -1)
 		return false;
-	*last = st.st_mtim;
-	return before.tv_sec != last->tv_sec || before.tv_nsec != last->tv_nsec;
+	last->at = st.st_mtim;
+	last->fresh = is_fresh(&last->at);
+	return before.fresh || before.at.tv_sec != last->at.tv_sec ||
+	       before.at.tv_nsec != last->at.tv_nsec;
 }

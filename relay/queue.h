@@ -91,8 +91,20 @@ int queue_finish(struct queue *q, const struct queue_message *m);
 /* What was finished is so after a loss of power, too. 0, or -1 with errno. */
 int queue_sync(struct queue *q);
 
-/* The directory's own time of change: another one after something was added. */
-bool queue_changed(const struct queue *q, struct timespec *last);
+/* The directory's own time of change. */
+struct queue_time {
+	struct timespec at;
+	bool fresh; /* of the tick in which it was read: a later change may have the same */
+};
+
+/*
+ * Reads it anew. True when something was added since *last was read, or may have been; what was
+ * read from then on is to be read again.
+ */
+bool queue_changed(const struct queue *q, struct queue_time *last);
+
+/* Reads it where it is not fresh any more, for which it waits some milliseconds at most. */
+void queue_settle(const struct queue *q, struct queue_time *last);
 
 /* Opens (and makes) the file `retry`; -1 with errno. */
 int queue_open_retry(const struct queue *q, bool make);

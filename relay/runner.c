@@ -279,14 +279,20 @@ pass(struct run *r, bool strict)
 void
 run_passes(struct run *r)
 {
-	struct timespec seen = { 0, 0 };
+	struct queue_time seen = { 0 };
 	int retry = queue_open_retry(&r->queue, false);
+	bool again = false;
 
 	if (retry == -1 && errno != ENOENT)
 		log_error("open retry", errno);
 	run_read_schedule(r, retry);
 	do {
-		(void)queue_changed(&r->queue, &seen); /* as it is now */
+		/* Mail does not wait for the first reading; the last one has to be sure. */
+		if (again)
+			queue_settle(&r->queue, &seen);
+		else
+			(void)queue_changed(&r->queue, &seen); /* as it is now */
+		again = true;
 		r->due = r->age_due = 0;
 		r->left = 0;
 		r->strict_met = false;

@@ -197,6 +197,18 @@ on_no_hop(struct run *r, struct slot *s, const struct packet *p)
 	return true;
 }
 
+/* A connection that another domain has left to us: what is known of the hop here was before. */
+static void
+note_alive(struct run *r, const struct slot *s)
+{
+	char name[SCHEDULE_NAME];
+
+	if (r->turned || r->schedule.n == 0)
+		return;
+	run_hop_name(r, s->hop, s->strict, name);
+	schedule_works(&r->schedule, name);
+}
+
 /* One recipient's, of a packet whose form is good. False: it has one. */
 static bool
 take_outcome(struct run *r, struct slot *s, unsigned i, const struct packet *p)
@@ -214,6 +226,8 @@ take_outcome(struct run *r, struct slot *s, unsigned i, const struct packet *p)
 	o->relayed = o->untimed || strcmp(p->field[5], "yes") == 0;
 	o->expired = false;
 	s->replied |= o->remote;
+	if (o->remote)
+		note_alive(r, s);
 	s->known++;
 	settle_known(r, s->work, s->to[i]);
 	return true;

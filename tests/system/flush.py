@@ -109,6 +109,25 @@ def _():
             drop_queue("b%d.test" % i)
 
 
+@case("a server that works over a connection of another domain has failed for none")
+def _():
+    with Smarthost() as host:
+        name = "127.0.0.1/%d" % host.port
+        tree.set(sending_connections_per_destination=1)
+        tree.put("b0.test", "u@b0.test")
+        tree.put("b1.test", "later@b1.test")
+        known = "postern-retry 1\nhost %s %d 3 4.4.1 refused\n" % (name, time.time() + 900)
+        tree.write("b1.test", "retry", known.encode())
+        tree.flush("b0.test", "b1.test")
+        tree.set(sending_connections_per_destination=4)
+        with open(os.path.join(tree.spool, "b1.test", "retry")) as f:
+            left = f.read()
+        expect(host.connections == 1 and "RCPT TO:<later@b1.test>" in " ".join(host.commands),
+               host.connections, host.commands)
+        expect(left == "postern-retry 1\n", left)
+    drop_queue("b1.test")
+
+
 @case("from the oldest on")
 def _():
     fresh()

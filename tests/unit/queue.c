@@ -128,12 +128,66 @@ test_load(void)
 	queue_close(&q);
 }
 
+/* The directory's time is `ns` after the kernel's own, when it is read for the first time. */
+static void
+set_time(int64_t ns)
+{
+	struct timespec times[2];
+
+	MUST(clock_gettime(CLOCK_REALTIME_COARSE, &times[0]) == 0);
+	ns += times[0].tv_nsec;
+	times[0].tv_sec += ns / 1000000000;
+	times[0].tv_nsec = ns % 1000000000;
+	if (times[0].tv_nsec < 0) {
+		times[0].tv_nsec += 1000000000;
+		times[0].tv_sec--;
+	}
+	times[1] = times[0];
+	MUST(futimens(q.dir, times) == 0);
+}
+
+static void
+test_times(void)
+{
+	static const struct {
+		const char *name;
+		int64_t ns;
+		bool fresh;
+	} times[] = {
+		{ "of this tick", 7000000, true },
+		{ "of an earlier one", -100000000, false },
+		{ "a minute ago", -60 * INT64_C(1000000000), false },
+		{ "of a clock that was set back", 3600 * INT64_C(1000000000), false },
+	};
+	struct queue_time seen = { 0 };
+
+	MUST(queue_open(&q, "x.test") == QUEUE_OPEN);
+	for (size_t i = 0; i < LENGTH(times); i++) {
+		/* Ticks go on meanwhile, and on a busy machine some more. */
+		for (int tries = 0; tries < 100; tries++) {
+			set_time(times[i].ns);
+			(void)queue_changed(&q, &seen);
+			if (seen.fresh == times[i].fresh)
+				break;
+		}
+		TEST(seen.fresh == times[i].fresh, "a time %s", times[i].name);
+		/* What was added since has the same one. */
+		TEST(queue_changed(&q, &seen) == times[i].fresh, "a time %s: read again",
+		     times[i].name);
+		queue_settle(&q, &seen);
+		TEST(!seen.fresh && !queue_changed(&q, &seen), "a time %s: settled", times[i].name);
+	}
+	queue_close(&q);
+}
+
 static void
 test_finish(void)
 {
-	struct timespec seen = { 0, 0 };
+	struct queue_time seen = { 0 };
 
 	MUST(queue_open(&q, "x.test") == QUEUE_OPEN);
+	queue_settle(&q, &seen);
+	seen = (struct queue_time){ 0 };
 	TEST(queue_changed(&q, &seen) && !queue_changed(&q, &seen), "unchanged");
 	MUST(queue_load(&q, "6b020000.9.e", &m) == QUEUE_LOADED);
 	/* The time of a directory is that of the kernel's last tick. */
@@ -186,6 +240,7 @@ main(void)
 	test_lock();
 	test_order();
 	test_load();
+	test_times();
 	test_finish();
 	test_leftover();
 	free(q.window);
