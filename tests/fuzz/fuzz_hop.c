@@ -2,8 +2,10 @@
  * A whole sender against a hostile next hop, in this process: the peer's octets are the
  * input, in pieces that are given one each time the sender waits. First octet: which
  * extensions the hop begins with are its own affair; bits choose LMTP (1), TLS policy
- * (2, 4), a login (8), a large message (16), a binary one (32), many recipients (64), one that can be resumed (128). A
- * form feed in the input ends a piece. Each recipient gets one outcome of a good form.
+ * (2, 4), a login (8), a large message (16), a binary one (32), many recipients (64), one that
+ * can be resumed (128). LMTP with a login, which nobody has, stands for a provider that is asked
+ * by ETRN and ATRN (1 and 8). A form feed in the input ends a piece. Each recipient gets one
+ * outcome of a good form, each question at most one answer.
  */
 #include <poll.h>
 #include <sys/socket.h>
@@ -20,7 +22,7 @@ int __wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *t, const s
 static const uint8_t *next, *end;
 static int peer, runner, theirs, message = -1, message_size;
 static unsigned flags, n_recipients, told, outcomes;
-static enum { CONNECTING, LOGGING_IN, SENDING, DONE } stage;
+static enum { CONNECTING, LOGGING_IN, ASKING, SENDING, DONE } stage;
 static bool seen[64];
 
 static void
@@ -53,7 +55,40 @@ tell_message(struct packet *p)
 	told++;
 }
 
-/* What comes next after a SEND_READY or a SEND_END. */
+static bool
+is_provider(void)
+{
+	return (flags & 9) == 9;
+}
+
+/* Of a provider: what flush --fetch asks for, and the turn last. */
+static void
+ask(struct packet *p)
+{
+	static const char *const lines[][2] = {
+		{ "ETRN far.test", "" }, { "ETRN @b.test", "" }, { "ATRN far.test,b.test", "turn" },
+	};
+
+	put(p, SEND_ASK, 2, lines[told], -1);
+	stage = ASKING;
+	told++;
+}
+
+static void
+check_said(const struct packet *p, int fd)
+{
+	uint64_t code;
+
+	CHECK(stage == ASKING && p->n == 2 && parse_u64(p->field[0], 599, &code) && code >= 200);
+	CHECK(strlen(p->field[1]) <= LIMIT_REPLY);
+	CHECK((fd != -1) == (told == 3 && code == 250));
+	if (fd != -1) {
+		CHECK(close(fd) == 0);
+		stage = DONE;
+	}
+}
+
+/* What comes next after a SEND_READY, a SEND_END or a SEND_SAID. */
 static void
 go_on(struct packet *p)
 {
@@ -62,6 +97,8 @@ go_on(struct packet *p)
 	if (stage == CONNECTING && flags & 8) {
 		put(p, SEND_LOGIN, 2, login, -1);
 		stage = LOGGING_IN;
+	} else if (told < 3 && is_provider()) {
+		ask(p);
 	} else if (told < 3) {
 		tell_message(p);
 	} else {
@@ -106,7 +143,7 @@ run_runner(void)
 		const char *const yes[] = { "yes" };
 		int fd = p.fd[0];
 
-		CHECK((p.letter == SEND_WANTS_TLS) == (fd != -1));
+		CHECK(p.letter == SEND_SAID || (p.letter == SEND_WANTS_TLS) == (fd != -1));
 		if (p.letter == SEND_WANTS_TLS) {
 			put(&p, SEND_TLS, 1, yes, fd);
 			CHECK(close(fd) == 0);
@@ -133,10 +170,15 @@ run_runner(void)
 			stage = strcmp(p.field[0], "yes") == 0 ? SENDING : DONE;
 			if (stage == SENDING)
 				go_on(&p);
+		} else if (p.letter == SEND_SAID) {
+			check_said(&p, fd);
+			if (stage == ASKING)
+				go_on(&p);
 		} else if (p.letter == SEND_PROGRESS) {
 			CHECK(stage == SENDING && flags & 128 && p.n == 2);
 		} else {
 			CHECK(p.letter == SEND_NO_HOP && p.n == 3 && stage < SENDING);
+			CHECK(stage != ASKING || is_provider());
 			stage = DONE;
 		}
 	}
@@ -205,7 +247,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	flags = data[0];
 	next = data + 1;
 	end = data + size;
-	fields[2] = flags & 1 ? "lmtp" : "smtp";
+	fields[2] = flags & 1 && !is_provider() ? "lmtp" : "smtp";
 	fields[4] = (const char *const[]){ "n", "o", "m", "i" }[flags >> 1 & 3];
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, conn) == 0);
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, boundary) == 0);
