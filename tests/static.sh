@@ -199,11 +199,14 @@ list_scripts() {
 
 script_syntax() {
 	while read -r kind f; do
-		case $kind in
-		sh | bash) $kind -n "$f" ;;
-		python) python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$f" ;;
-		esac || echo "$f"
+		[ "$kind" = python ] || $kind -n "$f" || echo "$f"
 	done <"$tmp/scripts"
+	sed -n 's/^python //p' "$tmp/scripts" | python3 -c 'import ast, sys
+for f in sys.stdin.read().splitlines():
+	try:
+		ast.parse(open(f, encoding="utf-8").read(), f)
+	except (SyntaxError, ValueError) as e:
+		print("%s: %s" % (f, e))'
 }
 
 run_shellcheck() {

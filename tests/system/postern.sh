@@ -8,8 +8,8 @@
 KEEPER=61001 SESSION=61002 AUTH=61003 USER_UID=61010
 mkdir "$tmp/bin" && cp "$BUILD/postern" "$BUILD/smtpd" "$tmp/bin/" || exit 1
 chmod -R a+rx "$tmp/bin"
-# Itself, not a wrapper that looks for it anew each time.
-python=$(python3 -c 'import sys; print(sys.executable)')
+# Itself, not a wrapper that looks for it anew each time; the library alone is enough.
+python="$(python3 -c 'import sys; print(sys.executable)') -I -S"
 run=
 
 # postern ARG...: on the tree of this round, as its administrator.

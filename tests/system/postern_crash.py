@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(TOP, "build")))
@@ -50,7 +51,8 @@ class Bad(Exception):
     """What a run left that it must not."""
 
 
-def as_user():
+def become_user():
+    """Once for all: to do it in each child, after a fork of Python, takes far longer."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(USER, USER, USER)
@@ -58,14 +60,14 @@ def as_user():
 
 
 def run(words, **more):
-    return subprocess.run(words, preexec_fn=as_user, stdin=subprocess.DEVNULL,
+    return subprocess.run(words, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=60, check=False, **more)
 
 
 class Trees:
-    def __init__(self):
-        self.top = tempfile.mkdtemp(prefix="postern-crash.")
+    def __init__(self, top):
+        self.top = top
         os.chmod(self.top, 0o755)
         for name in ("postern", "inject"):
             source = {"postern": os.path.join(BUILD, "postern"),
@@ -78,7 +80,6 @@ class Trees:
             os.chown(self.home, USER, USER)
         self.tree = os.path.join(self.home, "t")
         self.first = os.path.join(self.home, "first")
-        self.make()
 
     def postern(self, *args):
         return run([os.path.join(self.top, "postern"), "-c",
@@ -193,13 +194,10 @@ def disturb(trees, args, done, action, calls):
     return hits
 
 
-def main():
-    if not os.path.exists(os.path.join(BUILD, "test", "inject")):
-        print("skip postern killed at every call: tests/fault/inject is not built")
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the runner's time-out
-    trees = Trees()
+def disturb_all(trees):
+    """The exit code."""
     try:
+        trees.make()
         for name, args, done in COMMANDS:
             try:
                 if done(trees.contents()):
@@ -218,8 +216,28 @@ def main():
                 print("not ok %s: %s" % (name, str(e).replace("\n", " ")))
                 trees.restore()
             sys.stdout.flush()
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def main():
+    if not os.path.exists(os.path.join(BUILD, "test", "inject")):
+        print("skip postern killed at every call: tests/fault/inject is not built")
+        return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the runner's time-out
+    top = tempfile.mkdtemp(prefix="postern-crash.")
+    try:
+        trees = Trees(top)
+        pid = os.fork()
+        if pid == 0:
+            become_user()
+            os._exit(disturb_all(trees))
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     finally:
-        shutil.rmtree(trees.top, ignore_errors=True)
+        shutil.rmtree(top, ignore_errors=True)
+    sys.exit(status)
 
 
 main()
