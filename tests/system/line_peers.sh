@@ -10,6 +10,8 @@ is_root || { skip line_peers 'needs root, for a root folder of its own'; exit 0;
 command -v dpkg >/dev/null && unpack_postfix >"$tmp/out" 2>&1 ||
 	{ skip line_peers "no package: $(tail -n 1 "$tmp/out")"; exit 0; }
 
+PEERS=${PEERS:-$BUILD/peers}
+export BUILD PEERS
 site=$(free_port)
 mkdir "$tmp/conf"
 cat >"$tmp/conf/main.cf" <<-END
@@ -45,12 +47,12 @@ chmod 1777 "$root/var/mail"
 trap 'chroot "$root" postfix stop; cp "$root/var/log/postfix.log" "$1/postfix.log"' EXIT
 python3 "$3/line_peer.py" postfix "$4" a@far.test "$root/var/mail/far/new" >"$1/said"
 END
-BUILD=$BUILD unshare -m --propagation private sh "$tmp/inside" "$tmp" "$place" \
+unshare -m --propagation private sh "$tmp/inside" "$tmp" "$place" \
 	"$here" "$site" >"$tmp/out" 2>&1 ||
 	fail 'line_peers: Postfix runs' "$(tail -n 5 "$tmp/out")"
 cat "$tmp/said"
 check 'line_peers: Postfix saw a hundred connections break in a message' [ "$(grep -c \
 	'smtpd.*: lost connection after \(DATA\|BDAT\)' "$tmp/postfix.log")" = 100 ]
 check 'line_peers: and delivered once' [ "$(grep -c 'status=sent' "$tmp/postfix.log")" = 1 ]
-BUILD=$BUILD PEERS=${PEERS:-$BUILD/peers} python3 "$here/line_peer.py" opensmtpd
+python3 "$here/line_peer.py" opensmtpd
 exit 0
