@@ -42,13 +42,9 @@ def memory(data):
 def run(place, options):
     """(exit code or None after a signal, report)."""
     message, envelope, report = memory(BODY), memory(ENVELOPE), os.memfd_create("report")
-
-    def put():
-        os.dup2(envelope, 1)
-
     try:
         subprocess.run([INJECT, "-r", str(report), *options, place.program("spool"), "-v"],
-                       stdin=message, stderr=subprocess.DEVNULL, preexec_fn=put,
+                       stdin=message, stdout=envelope, stderr=subprocess.DEVNULL,
                        pass_fds=(report,), env=place.environment(), timeout=DEADLINE,
                        **who("owner"))
         found = Report(os.pread(report, 1 << 24, 0).decode())
