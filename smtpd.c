@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ancestor.h"
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/domains.h"
@@ -290,37 +291,23 @@ become_nursery(void)
 	(void)find_keeper_user(keeper.state);
 	set_up_session(&setup, &(struct job){ .service = SERVICE_SMTP, .conn = -1 }, true);
 	users_state_path(jail, &conf, "/jail");
-	session_confine_ancestor(&setup, jail, NURSERY_CONTROL + 1, u.uid, u.gid);
+	session_confine_ancestor(&setup, jail, u.uid, u.gid);
 }
 
 static void
 run_session(void)
 {
-	static struct packet ready; /* not on the stack: its pages would be touched */
 	struct session_setup setup = { 0 };
 	struct job j;
 
-	(void)close(NURSERY_CONTROL); /* open: cannot fail */
-	for (uint64_t left = conf.session_reuse; left > 0; left--) {
-		if (job_recv(NURSERY_QUEUE, &j) != 1)
-			return;
-		/* A process that will not serve again can't steal a connection either. */
-		if (left == 1)
-			(void)close(NURSERY_QUEUE);
-		set_up_session(&setup, &j, true);
-		setup.in = setup.out = j.conn;
-		setup.boundary = j.boundary;
-		setup.wipe = left > 1;
-		(void)session_run(&setup); /* closes the connection */
-		(void)close(j.boundary);
-		/* RLIMIT_CPU counts all its clients: leave before it strikes in the middle. */
-		if (left == 1 || clock_cpu_seconds() > LIMIT_SESSION_CPU / 2)
-			return;
-		wipe_stack();
-		packet_start(&ready, FRONT_READY);
-		if (packet_send(NURSERY_QUEUE, &ready, -1) == -1)
-			return;
-	}
+	/* RLIMIT_CPU counts all that this process serves: it leaves before it is struck. */
+	if (job_recv(ANCESTOR_JOBS, &j) != 1 || clock_cpu_seconds() > LIMIT_SESSION_CPU / 2)
+		_exit(0);
+	set_up_session(&setup, &j, true);
+	setup.in = setup.out = j.conn;
+	setup.boundary = j.boundary;
+	(void)session_run(&setup); /* closes the connection */
+	(void)close(j.boundary);
 }
 
 /* After the boundary's end: the client of a session that died hears why. */
@@ -414,6 +401,7 @@ serve_listeners(const struct options *o, char **argv)
 		.argv = argv,
 		.become_nursery = become_nursery,
 		.run_session = run_session,
+		.session_hot = session_hot(),
 		.configured = configured,
 		.run_keeper = run_keeper,
 		/* With -L nobody else would start us again. */

@@ -229,11 +229,10 @@ renew(void)
 	const struct serve_setup setup = {
 		.context = context,
 		.handshake = (unsigned)conf.handshake,
-		.reuse = conf.session_reuse,
 	};
 
 	serve_prepare(&setup);
-	return stock_renew();
+	return stock_renew(conf.session_reuse);
 }
 
 static void
@@ -292,11 +291,8 @@ give(int asker)
 {
 	int channel = -1;
 
-	if (ticket_is_due(clock_ms())) {
-		if (!ticket_rotate(clock_ms()))
-			log_error("no randomness for ticket keys", 0);
-		must_renew = true;
-	}
+	if (!ticket_rotate(clock_ms()))
+		log_error("no randomness for ticket keys", 0);
 	if (context != NULL && !holder_lives(context->holder)) {
 		replace_holder();
 		must_renew = true;
@@ -333,6 +329,9 @@ hear(void)
 			return;
 		case STOCK_GONE:
 			replace_ancestor();
+			break;
+		case STOCK_OLD:
+			must_renew = true;
 			break;
 		case STOCK_BACK:
 			if (!client_is_ready()) {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 
 #if defined __x86_64__
@@ -30,6 +31,24 @@
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define KILL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
 #define X32_BIT 0x40000000U
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+/* Half of an argument, in the machine's order of octets; and the half that is the lower. */
+#define ARG(n, half) (offsetof(struct seccomp_data, args[n]) + 4 * (half))
+#define LOW 0 /* of all architectures above */
+
+/*
+ * sendto without an address (both halves of it), and so without descriptors beside what is
+ * sent: a process that is taken over can give none of its own away.
+ */
+#define SENDTO \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendto, 0, 6), \
+	LOAD(args[4]), \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3), \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[4]) + 4), \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1), \
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), \
+	KILL
 
 /* What a session may do; the rest depends on whose filter it is. */
 #ifdef __SANITIZE_ADDRESS__
@@ -47,9 +66,8 @@
 	ALLOW(read), \
 	ALLOW(write), \
 	ALLOW(ppoll), \
-	ALLOW(sendmsg), \
+	SENDTO, \
 	ALLOW(recvmsg), \
-	ALLOW(close), \
 	ALLOW(writev), \
 	ALLOW(shutdown), \
 	ALLOW(clock_gettime), \
@@ -69,50 +87,103 @@ install(struct sock_filter *filter, size_t n)
 int
 sandbox_seccomp_session(void)
 {
-	static struct sock_filter filter[] = { SESSION_CALLS KILL };
+	static struct sock_filter filter[] = { SESSION_CALLS ALLOW(close), KILL };
 
-	return install(filter, sizeof filter / sizeof filter[0]);
+	return install(filter, LENGTH(filter));
 }
 
-/* Half of an argument, as the machine's order of octets has it, is just this. */
-#define ARG(n, half) (offsetof(struct seccomp_data, args[n]) + 4 * (half))
 #define MATCH(n, half, value) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(n, half)), \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 1, 0), \
 	KILL
+#define MATCH_SIZE 3
 
-/* What the ancestor may do more: it is the filter's end. */
-#define NURSERY_CALLS \
-	ALLOW(wait4), \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0), \
-	KILL, \
-	MATCH(0, 0, SIGCHLD), MATCH(0, 1, 0), \
-	MATCH(2, 0, 0), MATCH(2, 1, 0), \
-	MATCH(3, 0, 0), MATCH(3, 1, 0), \
+/*
+ * What the ancestor may do more. A zero that is matched stands for a part of the secret.
+ * Of ptrace and close children have one use without it, `when` their first argument is so.
+ */
+#define UNLESS_SECRET(name, when, value) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 16), \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(0, LOW)), \
+	BPF_JUMP(BPF_JMP | (when) | BPF_K, value, 0, 1), \
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), \
 	MATCH(4, 0, 0), MATCH(4, 1, 0), \
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	MATCH(5, 0, 0), MATCH(5, 1, 0), \
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define UNLESS_FIRST 4 /* where the secret begins */
+#define UNLESS_WORDS 4
 
-/* The first n of gate->room end with NURSERY_CALLS: the secret goes in, and they count. */
-static int
-install_gate(struct sandbox_gate *gate, size_t n)
+static const struct sock_filter closing_calls[] = {
+	UNLESS_SECRET(close, BPF_JGE, SANDBOX_KEPT),
+};
+static const struct sock_filter tracing_calls[] = {
+	UNLESS_SECRET(ptrace, BPF_JEQ, PTRACE_TRACEME),
+	/* What a child is rewound by. */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 4),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(2, LOW)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_DONTNEED, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	KILL,
+};
+
+static const struct sock_filter forking_calls[] = {
+	ALLOW(wait4),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
+	KILL,
+	MATCH(0, 0, SIGCHLD), MATCH(0, 1, 0),
+	MATCH(2, 0, 0), MATCH(2, 1, 0),
+	MATCH(3, 0, 0), MATCH(3, 1, 0),
+	MATCH(4, 0, 0), MATCH(4, 1, 0),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+};
+#define FORKING_SECRET 10
+#define FORKING_WORDS 6
+
+/*
+ * Appends calls, and the secret where it has its place among them; how many. Through one
+ * register at a time (volatile): no vector register keeps a copy.
+ */
+static size_t
+add_gate(const struct sandbox_gate *gate, struct sock_filter *at,
+         const struct sock_filter *calls, size_t n, unsigned first, unsigned words)
 {
 	const volatile uint32_t *from = (const volatile uint32_t *)gate->secret;
-	struct sock_filter *own = (struct sock_filter *)gate->room;
 
-	/* Through one register at a time (volatile): no vector register keeps a copy. */
-	for (size_t i = 0; i < 6; i++)
-		*(volatile uint32_t *)&own[n - 1 - 3 * (6 - i) + 1].k = from[i];
+	memcpy(at, calls, n * sizeof *at);
+	for (unsigned i = 0; i < words; i++)
+		*(volatile uint32_t *)&at[first + MATCH_SIZE * i + 1].k = from[i];
+	return n;
+}
+
+/* Behind the n instructions of *gate->room what the ancestor may do more: then it counts. */
+static int
+install_gate(struct sandbox_gate *gate, size_t n, bool tracing)
+{
+	struct sock_filter *own = (struct sock_filter *)gate->room;
+	size_t more = LENGTH(closing_calls) + LENGTH(tracing_calls) + LENGTH(forking_calls);
+
+	if (n + more > sizeof gate->room / sizeof *own) {
+		errno = E2BIG;
+		return -1;
+	}
+	n += add_gate(gate, own + n, closing_calls, LENGTH(closing_calls), UNLESS_FIRST,
+	              UNLESS_WORDS);
+	if (tracing)
+		n += add_gate(gate, own + n, tracing_calls, LENGTH(tracing_calls), UNLESS_FIRST,
+		              UNLESS_WORDS);
+	n += add_gate(gate, own + n, forking_calls, LENGTH(forking_calls), FORKING_SECRET,
+	              FORKING_WORDS);
 	return install(own, n);
 }
 
 int
-sandbox_seccomp_nursery(struct sandbox_gate *gate)
+sandbox_seccomp_nursery(struct sandbox_gate *gate, bool tracing)
 {
-	static const struct sock_filter filter[] = { SESSION_CALLS NURSERY_CALLS };
+	static const struct sock_filter filter[] = { SESSION_CALLS };
 
 	_Static_assert(sizeof filter <= sizeof gate->room, "gate->room is too small");
 	memcpy(gate->room, filter, sizeof filter);
-	return install_gate(gate, sizeof filter / sizeof filter[0]);
+	return install_gate(gate, LENGTH(filter), tracing);
 }
 
 /* Calls with an argument that must be this in these bits (its lower half suffices). */
@@ -133,11 +204,30 @@ static const struct {
 /* At most so many instructions for one call. */
 #define CALL_MAX 7
 
+/* Calls that take more than that. */
+static const struct sock_filter send_call[] = { SENDTO };
+static const struct sock_filter no_memory[] = {
+	/* A result of 0: an end of the heap below what was asked for, which is how it fails. */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_brk, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM),
+};
+
+static const struct {
+	int word;
+	unsigned n;
+	const struct sock_filter *what;
+} wholes[] = {
+	{ SYS_sendto, LENGTH(send_call), send_call },
+	{ SANDBOX_NO_MEMORY, LENGTH(no_memory), no_memory },
+};
+
 /* Appends "this call is allowed" to the filter; 0 is where calls go that are not. */
 static unsigned
 add_call(struct sock_filter *f, int call)
 {
-	for (size_t i = 0; i < sizeof limited / sizeof limited[0]; i++) {
+	for (size_t i = 0; i < LENGTH(limited); i++) {
 		if (limited[i].word != call)
 			continue;
 		f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
@@ -150,17 +240,11 @@ add_call(struct sock_filter *f, int call)
 		f[5] = (struct sock_filter)KILL;
 		return 6;
 	}
-	if (call == SYS_sendto) {
-		/* Both halves of the address: a datagram socket would send anywhere. */
-		f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
-		f[1] = (struct sock_filter)LOAD(args[4]);
-		f[2] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
-		f[3] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			offsetof(struct seccomp_data, args[4]) + 4);
-		f[4] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
-		f[5] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-		f[6] = (struct sock_filter)KILL;
-		return 7;
+	for (size_t i = 0; i < LENGTH(wholes); i++) {
+		if (wholes[i].word != call)
+			continue;
+		memcpy(f, wholes[i].what, wholes[i].n * sizeof *f);
+		return wholes[i].n;
 	}
 	f[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1);
 	f[1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -175,7 +259,7 @@ static const struct sock_filter list_head[] = {
 	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
 	KILL,
 };
-#define LIST_HEAD (sizeof list_head / sizeof list_head[0])
+#define LIST_HEAD LENGTH(list_head)
 
 /* "These calls are allowed", without an end. How long it is. */
 static unsigned
@@ -205,18 +289,16 @@ sandbox_seccomp_only(const int *calls, unsigned n)
 }
 
 int
-sandbox_seccomp_nursery_only(struct sandbox_gate *gate, const int *calls, unsigned n)
+sandbox_seccomp_nursery_only(struct sandbox_gate *gate, const int *calls, unsigned n,
+                             bool tracing)
 {
-	static const struct sock_filter end[] = { NURSERY_CALLS };
 	struct sock_filter filter[LIST_HEAD + CALL_MAX * SANDBOX_CALLS];
-	size_t len, end_len = sizeof end / sizeof end[0];
+	size_t len = n > SANDBOX_CALLS ? SIZE_MAX : add_list(filter, calls, n);
 
-	len = n > SANDBOX_CALLS ? SIZE_MAX : add_list(filter, calls, n);
-	if (len > sizeof gate->room / sizeof filter[0] - end_len) {
+	if (len > sizeof gate->room / sizeof filter[0]) {
 		errno = E2BIG;
 		return -1;
 	}
 	memcpy(gate->room, filter, len * sizeof filter[0]);
-	memcpy(gate->room + len * sizeof filter[0], end, sizeof end);
-	return install_gate(gate, len + end_len);
+	return install_gate(gate, len, tracing);
 }

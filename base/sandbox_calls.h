@@ -2,6 +2,7 @@
 #ifndef BASE_SANDBOX_CALLS_H
 #define BASE_SANDBOX_CALLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 
@@ -35,22 +36,35 @@ int sandbox_seccomp_session(void);
 #define SANDBOX_SETNAME (-4)
 /* In the list: socket, but for AF_UNIX only. */
 #define SANDBOX_UNIX (-5)
+/* In the list: brk and mmap fail for want of memory instead of killing. */
+#define SANDBOX_NO_MEMORY (-6)
 int sandbox_seccomp_only(const int *calls, unsigned n);
 
 /* What lets clone() through the nursery's filter, and room for that filter. */
 struct sandbox_gate {
 	uint64_t secret[3];
-	char room[1024];
+	char room[2048];
 };
 
 /*
  * The same filter for the sessions' ancestor, which they inherit; it also allows wait4,
  * and a clone() for SIGCHLD whose third to fifth argument, which mean nothing then, are
- * gate->secret. The secret is left nowhere but in *gate.
+ * gate->secret. Two more calls want the first two words of it as their last arguments,
+ * which they have not: close() of a descriptor below SANDBOX_KEPT, so that no child can put
+ * another one on its number; and, with `tracing`, ptrace() for more than PTRACE_TRACEME.
+ * With that, madvise(MADV_DONTNEED) is allowed, too (rewind.h).
+ * The secret is left nowhere but in *gate.
  */
-int sandbox_seccomp_nursery(struct sandbox_gate *gate);
+int sandbox_seccomp_nursery(struct sandbox_gate *gate, bool tracing);
 
-/* The same for the ancestor of processes that may do the n listed calls (E2BIG: no room). */
-int sandbox_seccomp_nursery_only(struct sandbox_gate *gate, const int *calls, unsigned n);
+/*
+ * The same for the ancestor of processes that may do the n listed calls, among which close
+ * is not (E2BIG: no room).
+ */
+int sandbox_seccomp_nursery_only(struct sandbox_gate *gate, const int *calls, unsigned n,
+                                 bool tracing);
+
+/* These: nothing on 0 to 2, jobs, and the log. */
+#define SANDBOX_KEPT 5
 
 #endif

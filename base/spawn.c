@@ -1,31 +1,27 @@
 /*
- * See spawn.h. Called by the nursery, and by tls/ancestor.c. What keeps the secret from a
- * session: its page and the nursery's stack are not copied by a fork, it passes through
- * general registers only, and the instructions around clone() wipe those that still hold
- * it.
+ * See spawn.h. What a child does not need is no page of its own: neither the ancestor's
+ * stack, nor what libc keeps for each process that nobody asks.
  */
 #include "base/spawn.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/gate.h"
+#include "base/rewind.h"
 #include "base/sandbox.h"
-#include "base/wipe.h"
 
 #define PAGE ((uintptr_t)4096)
 #define STACK_SIZE (128 * 1024)
-
-/* In a session: an address where nothing is. */
-static struct sandbox_gate *gate;
+#define STACK_HOT (3 * PAGE) /* of it a child uses so much in any case */
 
 /*
  * Every session's, in its own copy: pages that nobody has touched before the fork. The
@@ -33,9 +29,13 @@ static struct sandbox_gate *gate;
  */
 static char stack[STACK_SIZE] __attribute__((aligned(PAGE)));
 
+static void (*run)(void);
+static int limit; /* descriptors are below it */
+static bool rewinds;
+
 /*
- * A fork leaves the nursery's own stack out: it is not copied, page by page as either side
- * writes to it, and a session holds nothing of what was on it.
+ * A fork leaves the ancestor's own stack out: it is not copied, page by page as either side
+ * writes to it, and a child holds nothing of what was on it.
  */
 static int
 keep_own_stack(void)
@@ -67,116 +67,75 @@ leave_rseq(void)
 #endif
 }
 
-static int
-draw_secret(void)
+/* What a child inherits, and what one before it has left open: nothing of that is its. */
+static void
+close_rest(void)
 {
-	size_t size = sizeof *gate;
+	for (int fd = SANDBOX_KEPT; fd < limit; fd++)
+		(void)close(fd); /* most are not open */
+}
 
-	gate = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (gate == MAP_FAILED || madvise(gate, size, MADV_DONTFORK) == -1 ||
-	    getrandom(gate->secret, sizeof gate->secret, 0) != sizeof gate->secret ||
+/* From where a rewound child starts. */
+static void
+serve(void)
+{
+	rewind_clean();
+	close_rest();
+	run();
+	rewind_wait();
+}
+
+static void
+begin(void)
+{
+	if (rewinds) {
+		rewind_begin();
+		return; /* as one that has nothing to do */
+	}
+	close_rest();
+	run();
+}
+
+int
+spawn_lock(const struct spawn *s)
+{
+	/* By a child that needs the stack still. */
+	bool possible = !s->once && s->maps != -1 && rewind_is_possible();
+	struct rewind_hot hot[SPAWN_HOT + 2] = { { stack + sizeof stack - STACK_HOT, STACK_HOT } };
+	const struct rewind_start_at at = { serve, stack + sizeof stack, hot };
+
+	memcpy(hot + 1, s->hot, sizeof s->hot);
+	run = s->run;
+	limit = SANDBOX_KEPT + (int)s->descriptors;
+	if (sandbox_limit(RLIMIT_NOFILE, (uint64_t)limit) == -1 || gate_make() == -1 ||
 	    mprotect(stack, PAGE, PROT_NONE) == -1 || keep_own_stack() == -1)
 		return -1;
 	leave_rseq();
-	return 0;
-}
-
-int
-spawn_lock(void)
-{
-	int r = draw_secret();
-
-	if (r == 0)
-		r = sandbox_seccomp_nursery(gate);
-	wipe_stack();
-	return r;
-}
-
-int
-spawn_lock_only(const int *calls, unsigned n)
-{
-	int r = draw_secret();
-
-	if (r == 0)
-		r = sandbox_seccomp_nursery_only(gate, calls, n);
-	wipe_stack();
-	return r;
-}
-
-/*
- * clone() for SIGCHLD, third to fifth argument the secret. The parent gets its result. The
- * child, on its own stack, calls run() and exits; both have wiped the registers first.
- */
-static long
-clone_through_gate(void (*run)(void))
-{
-	const uint64_t *from = gate->secret;
-
-#if defined __x86_64__
-	register long r __asm__("rax") = SYS_clone;
-	register const uint64_t *secret __asm__("r9") = from;
-
-	__asm__ volatile("movq 0(%%r9), %%rdx\n\t"
-	                 "movq 8(%%r9), %%r10\n\t"
-	                 "movq 16(%%r9), %%r8\n\t"
-	                 "syscall\n\t"
-	                 "xorl %%edx, %%edx\n\t"
-	                 "xorl %%r10d, %%r10d\n\t"
-	                 "xorl %%r8d, %%r8d\n\t"
-	                 "testq %%rax, %%rax\n\t"
-	                 "jnz 1f\n\t"
-	                 "xorl %%ebp, %%ebp\n\t" /* where a debugger's walk ends */
-	                 "call *%%rbx\n\t"
-	                 "xorl %%edi, %%edi\n\t"
-	                 "movl %[exit], %%eax\n\t"
-	                 "syscall\n\t"
-	                 "hlt\n"
-	                 "1:"
-	                 : "+r"(r), "+r"(secret)
-	                 : "D"((long)SIGCHLD), "S"(stack + sizeof stack), "b"(run),
-	                   [exit] "i"(SYS_exit_group)
-	                 : "rcx", "rdx", "r8", "r10", "r11", "memory", "cc");
-	return r;
-#elif defined __aarch64__
-	register long r __asm__("x0") = SIGCHLD;
-	register char *top __asm__("x1") = stack + sizeof stack;
-	register long call __asm__("x8") = SYS_clone;
-	register const uint64_t *secret __asm__("x9") = from;
-	register void (*child)(void) __asm__("x19") = run;
-
-	__asm__ volatile("ldp x2, x3, [x9]\n\t"
-	                 "ldr x4, [x9, #16]\n\t"
-	                 "svc #0\n\t"
-	                 "mov x2, xzr\n\t"
-	                 "mov x3, xzr\n\t"
-	                 "mov x4, xzr\n\t"
-	                 "cbnz x0, 1f\n\t"
-	                 "mov x29, xzr\n\t"
-	                 "blr x19\n\t"
-	                 "mov x0, xzr\n\t"
-	                 "mov x8, %[exit]\n\t"
-	                 "svc #0\n\t"
-	                 "brk #0\n"
-	                 "1:"
-	                 : "+r"(r), "+r"(top), "+r"(call), "+r"(secret), "+r"(child)
-	                 : [exit] "i"(SYS_exit_group)
-	                 : "x2", "x3", "x4", "x30", "memory", "cc");
-	return r;
-#else
-#error "base/spawn.c: clone() with the secret in its last three arguments, see above"
-#endif
+	rewinds = possible && rewind_prepare(s->maps, &at);
+	if (!possible && s->maps != -1)
+		(void)close(s->maps);
+	return s->calls == NULL ? gate_lock(rewinds) : gate_lock_only(s->calls, s->n, rewinds);
 }
 
 pid_t
-spawn_session(void (*run)(void))
+spawn_child(void)
 {
-	long r = clone_through_gate(run);
+	return gate_fork(stack + sizeof stack, begin);
+}
 
-	if (r < 0) {
-		errno = (int)-r;
-		return -1;
-	}
-	return (pid_t)r;
+bool
+spawn_rewinds(void)
+{
+	return rewinds;
+}
+
+bool
+spawn_stopped(pid_t pid, int sig)
+{
+	if (sig == SIGTRAP)
+		return rewind_start(pid) == 0;
+	rewind_signal(pid, sig);
+	return false;
 }
 
 /* One page below this frame stays: this call's own, and the next ones'. */

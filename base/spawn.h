@@ -1,31 +1,51 @@
 /*
- * The only fork that the sessions' seccomp filter lets pass. The nursery installs the
- * filter once and every session inherits it: clone() is allowed when the arguments that
- * it does not use hold a secret, which is nowhere in a session. The relays of tls are
- * forked in the same way.
+ * How the ancestor of many processes forks them: the sessions' nursery, and the ancestor
+ * of the relays of tls. It is confined once, and all that confines it they inherit. Where
+ * the host allows it they are rewound when they are done (rewind.h), and serve again.
  */
 #ifndef BASE_SPAWN_H
 #define BASE_SPAWN_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/rewind.h"
+
+#define SPAWN_HOT 6
+
+struct spawn {
+	const int *calls; /* of sandbox_seccomp_only(); NULL: those of a session */
+	unsigned n;
+	unsigned descriptors; /* that a child has at once, from SANDBOX_KEPT on */
+	/* What a child does; when it returns, the child is rewound to do it again, or ends. */
+	void (*run)(void);
+	bool once;        /* a child serves once: it is not rewound, but ends */
+	struct rewind_hot hot[SPAWN_HOT]; /* size 0: none; beside them the stack's end is hot */
+	int maps;         /* of rewind_open(), or -1: children serve once. Closed. */
+};
+
 /*
- * Draws the secret and installs the filter: from here on this process may do what a
- * session may, wait for children, and call spawn_session(). 0, or -1 with errno.
+ * Confines the caller; spawn_child() is what it may do more. All its memory is as children
+ * are to have it, and it maps none from here on. 0, or -1 with errno.
  */
-int spawn_lock(void);
-
-/* The same for processes that may do the n calls of sandbox_seccomp_only(). */
-int spawn_lock_only(const int *calls, unsigned n);
+int spawn_lock(const struct spawn *s);
 
 /*
- * Forks a process that calls run() and ends. It has a stack of its own, and nothing of
- * the caller's, which held arguments and environment, too: getenv() is not for it. Its
- * number, or -1 with errno.
+ * Forks a child, which has a stack of its own, and nothing of the caller's, which held
+ * arguments and environment, too: getenv() is not for it. Its number, or -1 with errno.
  */
-pid_t spawn_session(void (*run)(void));
+pid_t spawn_child(void);
 
-/* In such a process: gives back what calls that have returned took of its stack. */
+/* Are children rewound here? After spawn_lock(). */
+bool spawn_rewinds(void);
+
+/*
+ * Of a child that wait() says is stopped by sig. True: it was done, and serves again (its
+ * first stop is before it has begun).
+ */
+bool spawn_stopped(pid_t pid, int sig);
+
+/* In a child: gives back what calls that have returned took of its stack. */
 void spawn_trim_stack(void);
 
 #endif

@@ -81,7 +81,7 @@ change_stop(struct front *f)
 	if (f->stopping)
 		return;
 	f->stopping = true;
-	front_watch(f, EPOLL_CTL_DEL, f->nursery.control, 0, NURSERY, 0);
+	front_watch(f, EPOLL_CTL_DEL, brood_control(f->nursery.sessions), 0, NURSERY, 0);
 	nursery_stop(&f->nursery);
 	f->deadline = clock_ms() + (int64_t)f->conf->stop * 1000;
 	front_accept(f, false);

@@ -176,7 +176,7 @@ refuse(struct front *f, int fd, const struct ip *ip, enum service service, const
 
 /*
  * Gives the connection to whichever session waits. 0, or -1 with errno: EAGAIN when
- * the queue is full and will have room again.
+ * there will be one later.
  */
 static int
 dispatch(struct front *f, int i)
@@ -191,7 +191,7 @@ dispatch(struct front *f, int i)
 	/* The session itself may set no option any more. */
 	(void)setsockopt(pair[1], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 	j.boundary = pair[1];
-	if (job_send(f->nursery.queue, &j) == -1) {
+	if (nursery_give(&f->nursery, &j) == -1) {
 		int err = errno;
 
 		(void)close(pair[0]);
@@ -202,12 +202,10 @@ dispatch(struct front *f, int i)
 	(void)close(pair[1]); /* the session's now */
 	c->boundary = c->job.boundary = pair[0];
 	front_watch(f, EPOLL_CTL_ADD, c->boundary, EPOLLIN, WAITING, i);
-	f->spares--;
-	spares_order(f);
 	return 0;
 }
 
-/* What a failed dispatch means for connection i; it is held while the queue is full. */
+/* What a failed dispatch means for connection i; it is held until there is a session. */
 static void
 hold_or_refuse(struct front *f, int i)
 {
@@ -216,7 +214,6 @@ hold_or_refuse(struct front *f, int i)
 	if (errno == EAGAIN) {
 		f->held = i;
 		front_accept(f, false);
-		front_watch(f, EPOLL_CTL_MOD, f->nursery.queue, EPOLLIN | EPOLLOUT, QUEUE, 0);
 		return;
 	}
 	refuse(f, c->fd, &c->job.client, c->job.service, strerror(errno));
@@ -295,25 +292,18 @@ connection_on_listener(struct front *f, int index)
 	}
 }
 
-/* Room in the queue again, or a session that can take one more connection. */
 void
-connection_on_queue(struct front *f, uint32_t events)
+connection_retry(struct front *f)
 {
-	int i;
+	int i = f->held;
 
-	if (f->stopping)
-		return; /* an event from before */
-	if (events & EPOLLIN)
-		spares_count(f);
-	if (!(events & EPOLLOUT) || f->held == -1)
+	if (i == -1 || f->stopping)
 		return;
-	i = f->held;
 	f->held = -1;
 	if (dispatch(f, i) == -1)
 		hold_or_refuse(f, i);
 	if (f->held != -1)
 		return;
-	front_watch(f, EPOLL_CTL_MOD, f->nursery.queue, EPOLLIN, QUEUE, 0);
 	front_accept(f, !f->stopping && !f->restarting);
 }
 

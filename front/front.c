@@ -167,9 +167,6 @@ handle(struct front *f, const struct epoll_event *e)
 	case NURSERY:
 		spares_on_nursery(f);
 		break;
-	case QUEUE:
-		connection_on_queue(f, e->events);
-		break;
 	case SIGNALS:
 		on_signal(f);
 		break;

@@ -10,6 +10,7 @@
 
 #include "base/conf.h"
 #include "base/job.h"
+#include "base/rewind.h"
 
 #define FRONT_LISTENERS 32
 
@@ -30,30 +31,25 @@ struct front_setup {
 	bool may_idle_out;               /* somebody else holds the sockets */
 	char **argv;                     /* to start afresh after a few deaths */
 	/*
-	 * Turns the caller into the ancestor of all sessions: unprivileged, and
-	 * confined, but for the filter that spawn.h installs. Open are fd 2 (the log),
-	 * NURSERY_QUEUE and NURSERY_CONTROL; the rest is to be closed.
+	 * Confines the caller, which becomes the ancestor of all sessions: unprivileged, with
+	 * /dev/null below SANDBOX_KEPT, and all but the filter that base/spawn.h installs.
+	 * Higher descriptors stay.
 	 */
 	void (*become_nursery)(void);
 	/*
-	 * One session process: closes NURSERY_CONTROL, takes jobs from NURSERY_QUEUE until
-	 * it is used up. Its filter it has inherited (spawn.h); an environment it has not.
+	 * One session process: a job from ANCESTOR_JOBS, and returns; ends where there is none.
+	 * Its filter it has inherited (base/spawn.h); an environment it has not.
 	 */
 	void (*run_session)(void);
+	struct rewind_hot session_hot; /* what each of them writes to */
 	/* *conf has been read anew: what hangs on it in this process is done anew. */
 	void (*configured)(void);
 	/* One keeper: takes jobs from the socket, says FRONT_DONE after each. */
 	void (*run_keeper)(int control);
 };
 
-/* Where the nursery and its sessions have their ends. */
-#define NURSERY_QUEUE 3
-#define NURSERY_CONTROL 4
-
 /* A keeper's word to the front: this session has ended. */
 #define FRONT_DONE 'd'
-/* A session's: it can take one more connection (session-reuse only). */
-#define FRONT_READY 'r'
 
 /* Serves until SIGTERM, or until idle; returns the exit code. */
 int front_run(const struct front_setup *setup);

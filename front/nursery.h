@@ -1,19 +1,18 @@
 /*
- * The ancestor of the sessions. It is confined once, then forks session processes on
- * the front's word; each of them waits on the common queue for one connection. So a
- * connection costs one fork, and that ahead of time.
+ * The ancestor of the sessions (base/ancestor.h). It is confined once, then forks session
+ * processes ahead of need, and rewinds those that have served.
  */
 #ifndef FRONT_NURSERY_H
 #define FRONT_NURSERY_H
 
 #include <sys/types.h>
 
+#include "base/brood.h"
 #include "front/front.h"
 
 struct nursery {
 	pid_t pid;
-	int control; /* the front's end */
-	int queue;   /* the front's end: jobs in, FRONT_READY out */
+	struct brood *sessions;
 };
 
 /*
@@ -22,17 +21,13 @@ struct nursery {
  */
 int nursery_start(struct nursery *n, const struct front_setup *setup);
 
-/* Orders n more sessions. -1: the nursery is gone. */
-int nursery_order(struct nursery *n, unsigned sessions);
+/* Gives a job (base/job.h) to a session that waits. 0, or -1 with errno, as brood_give(). */
+int nursery_give(struct nursery *n, const struct job *j);
 
-/*
- * Reads one report of the nursery. 1: a session died otherwise than by ending,
- * which has been logged, by signal *sig or 0; 2: it is time for another nursery, which
- * this one waits for; 0: there is none; -1: the nursery is gone.
- */
-int nursery_hear(struct nursery *n, int *sig);
+/* Logs that a session died, unless by ending. The signal that killed it, or 0. */
+int nursery_log_death(int status);
 
-/* Closes our ends: idle sessions and the nursery end by themselves. */
+/* Idle sessions end, busy ones and the nursery when they are done. */
 void nursery_stop(struct nursery *n);
 
 #endif

@@ -18,7 +18,7 @@
 
 #define FRONT_BATCH 64 /* events, and connections accepted, at a time */
 
-enum kind { LISTENER, WAITING, KEEPER, NURSERY, QUEUE, SIGNALS };
+enum kind { LISTENER, WAITING, KEEPER, NURSERY, SIGNALS };
 
 struct conn {
 	bool used, kept;     /* kept: a keeper has boundary and connection */
@@ -38,8 +38,7 @@ struct front {
 	int64_t idle_since, last_sweep, last_refusal, last_shortage;
 	unsigned n_conns, deaths, count, refusals;
 	pid_t last_nursery;  /* the one before this, whose end is still to be seen */
-	int spares;          /* sessions ordered and not used yet; below 0: jobs wait */
-	int held;            /* a connection whose job found the queue full, or -1 */
+	int held;            /* a connection for which no session can be ordered yet, or -1 */
 	int free;
 	struct nursery nursery;
 	struct conn conns[LIMIT_CONNECTIONS];
@@ -58,18 +57,14 @@ void front_count_death(struct front *f, int sig);
 
 /* Another nursery in the place of this one; -1: it cannot start, and all is as before. */
 int spares_start(struct front *f);
-/* Orders sessions when few are left. */
-void spares_order(struct front *f);
-/* Hears of sessions that can take one more connection (session-reuse). */
-void spares_count(struct front *f);
 void spares_on_nursery(struct front *f);
 
 void connection_on_listener(struct front *f, int index);
 /* A session that has no keeper yet has asked for something, or ended. */
 void connection_on_boundary(struct front *f, int i);
 void connection_on_keeper(struct front *f, int k);
-/* Room in the queue again, or a session that can take one more connection. */
-void connection_on_queue(struct front *f, uint32_t events);
+/* There may be a session now for the connection that is held. */
+void connection_retry(struct front *f);
 /* From here on a keeper answers. */
 void connection_attach(struct front *f, int i);
 /* Of a connection without a keeper: its session has ended, or must. */

@@ -87,19 +87,17 @@ session_confine(const struct session_setup *setup, const char *jail, uid_t uid, 
 }
 
 void
-session_confine_ancestor(const struct session_setup *setup, const char *jail, int first,
-                         uid_t uid, gid_t gid)
+session_confine_ancestor(const struct session_setup *setup, const char *jail, uid_t uid,
+                         gid_t gid)
 {
 	int null = open_null();
 
 	give_up(setup->size, jail, uid, gid);
-	for (int fd = 0; fd <= 2; fd++)
+	for (int fd = 0; fd < SANDBOX_KEPT; fd++)
 		if (dup2(null, fd) == -1)
 			_exit(111);
-	close_all_from(first);
+	(void)close(null);
 	if (sandbox_landlock_nothing() == -1)
 		_exit(111);
 	cap(RLIMIT_CPU, LIMIT_SESSION_CPU);
-	/* In a session: connection, boundary, message file. */
-	cap(RLIMIT_NOFILE, (uint64_t)first + 3);
 }

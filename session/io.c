@@ -65,13 +65,8 @@ wait_for_room(const struct io *io)
 static ssize_t
 write_some(struct io *io, const char *s, size_t len)
 {
-	struct iovec iov = { .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
+	ssize_t n = send(io->out, s, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	/* sendmsg does not write to it, but the struct has no const. */
-	memcpy(&iov.iov_base, &s, sizeof s);
-	n = sendmsg(io->out, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n == -1 && errno == ENOTSOCK) {
 		if (wait_for_room(io) != IO_OK)
 			return -1;

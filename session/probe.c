@@ -31,6 +31,28 @@ try_guess(void)
 	return syscall(SYS_clone, SIGCHLD, 0, ~0UL, ~0UL, ~0UL);
 }
 
+/* As base/rewind.c has a session end, but in its midst. Without rewinding it is death. */
+static long
+try_stop(void)
+{
+#ifdef __x86_64__
+	__asm__ volatile("int3");
+#endif
+	return 0;
+}
+
+/* What carries descriptors. */
+static long
+try_sendmsg(void)
+{
+	struct msghdr msg = { .msg_iovlen = 0 };
+
+	return sendmsg(0, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Under the front: where its jobs come from. */
+static long try_close(void) { return close(3); }
+
 static long
 try_connect(void)
 {
@@ -76,6 +98,7 @@ static const struct {
 	{ "ptrace", try_ptrace }, { "kill", try_kill },       { "connect", try_connect },
 	{ "mmap", try_mmap },     { "fcntl", try_fcntl },     { "int80", try_int80 },
 	{ "fork", try_fork },     { "guess", try_guess },     { "smash", try_smash },
+	{ "stop", try_stop },     { "sendmsg", try_sendmsg }, { "close", try_close },
 };
 
 const struct reply *

@@ -14,6 +14,7 @@
 #include "session/commands.h"
 #include "session/proxy.h"
 
+#define HOT ((size_t)3 * PAGE) /* of a session every client has us write to so much */
 #define PAGE 4096 /* where pages are larger it only costs time */
 #define PROXY_SECONDS 30 /* a proxy sends its header at once */
 
@@ -166,14 +167,6 @@ read_proxy(struct session *s)
 	return ask_peer(&s->ask, &ip) == ANSWER_YES;
 }
 
-/* Nothing of this client stays; the pages of input that were never used do. */
-static void
-wipe(struct session *s)
-{
-	io_wipe(&s->io);
-	explicit_bzero(s, offsetof(struct session, io));
-}
-
 static void
 close_connection(struct session *s)
 {
@@ -228,14 +221,21 @@ begin(struct session *s)
 	return session_greeting(s);
 }
 
+/* Too big for a stack; see struct session for the page. */
+static struct {
+	char pad[PAGE - offsetof(struct session, ask.fd) % PAGE];
+	struct session session;
+} place __attribute__((aligned(PAGE)));
+
+struct rewind_hot
+session_hot(void)
+{
+	return (struct rewind_hot){ (const char *)&place, HOT };
+}
+
 enum session_exit
 session_run(const struct session_setup *setup)
 {
-	/* Too big for a stack; see struct session for the page. */
-	static struct {
-		char pad[PAGE - offsetof(struct session, ask.fd) % PAGE];
-		struct session session;
-	} place __attribute__((aligned(PAGE)));
 	struct session *s = &place.session;
 	const struct reply *r;
 
@@ -270,7 +270,5 @@ session_run(const struct session_setup *setup)
 		(void)shutdown(s->io.out, SHUT_RDWR);
 	close_connection(s);
 	body_drop(s);
-	if (setup->wipe)
-		wipe(s);
 	return r == &reply_broken ? SESSION_BROKEN : SESSION_DONE;
 }

@@ -13,6 +13,7 @@
 #include "session/ask.h"
 #include "session/fixup.h"
 #include "base/hops.h"
+#include "base/rewind.h"
 #include "session/io.h"
 #include "session/reply.h"
 #include "session/stream.h"
@@ -26,7 +27,6 @@ struct session_setup {
 	enum service service;
 	bool demand;            /* a domain has somebody who may ask for its mail: ETRN */
 	bool may_secure;        /* STARTTLS can be offered: a certificate, and a socket */
-	bool wipe;              /* this process will serve another client */
 };
 
 /* The body of the message being received. */
@@ -102,11 +102,14 @@ void session_confine(const struct session_setup *setup, const char *jail, uid_t 
                      gid_t gid);
 
 /*
- * The same for a process that forks sessions, but for seccomp: all that a child inherits,
- * with the descriptors from `first` on closed and 0 to 2 on /dev/null.
+ * The same for a process that forks sessions, but for seccomp: all that a child inherits.
+ * Descriptors below SANDBOX_KEPT are on /dev/null, higher ones stay.
  */
-void session_confine_ancestor(const struct session_setup *setup, const char *jail,
-                              int first, uid_t uid, gid_t gid);
+void session_confine_ancestor(const struct session_setup *setup, const char *jail, uid_t uid,
+                              gid_t gid);
+
+/* What such a child writes to for every client. */
+struct rewind_hot session_hot(void);
 
 /*
  * Speaks with the client until one of the two has enough, and closes the connection.

@@ -11,23 +11,39 @@
 
 #include "base/log.h"
 #include "base/sandbox.h"
-#include "base/spawn.h"
 
-/* Of both: memory, randomness (the generator looks whether it was forked), time, the log. */
+/* Of both: randomness (the generator looks whether it was forked), time, the log. */
 #define COMMON \
-	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, \
-	SYS_madvise, SYS_getrandom, SYS_getpid, SYS_clock_gettime, SYS_sendto, \
-	SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_futex, \
+	SYS_read, SYS_write, SYS_madvise, SYS_getrandom, SYS_getpid, SYS_clock_gettime, \
+	SYS_sendto, SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_futex, \
 	SANDBOX_SANITIZER SYS_gettimeofday
 
-/* Its jobs come and its facts go as packets; a connection is made non-blocking. */
-static const int relay_calls[] = {
-	COMMON, SANDBOX_POLL, SYS_recvmsg, SYS_recvfrom, SYS_sendmsg, SYS_shutdown, SANDBOX_SETFL,
-	SANDBOX_SETNAME,
-};
+/*
+ * Its jobs come and its facts go as packets; a connection is made non-blocking. It has all
+ * its memory already (heap.h): what maps none leaves a rewound one as it was forked.
+ */
+#ifdef __SANITIZE_ADDRESS__
+#define RELAY_MEMORY SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap
+#else
+#define RELAY_MEMORY SANDBOX_NO_MEMORY
+#endif
+#define RELAY \
+	COMMON, RELAY_MEMORY, SANDBOX_POLL, SYS_recvmsg, SYS_recvfrom, SYS_shutdown, \
+	SANDBOX_SETFL, SANDBOX_SETNAME
+
+static const int relay_calls[] = { RELAY };
+static const int lone_relay_calls[] = { RELAY, SYS_close };
 
 /* recvmsg: channels come over the control socket. */
-static const int holder_calls[] = { COMMON, SANDBOX_EPOLL_WAIT, SYS_epoll_ctl, SYS_recvmsg };
+static const int holder_calls[] = {
+	COMMON, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SANDBOX_EPOLL_WAIT,
+	SYS_epoll_ctl, SYS_recvmsg,
+};
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+/* A relay's: asker, channel, connection, plain side, and room for what surprises us. */
+#define RELAY_DESCRIPTORS 8
 
 void
 confine_start(void)
@@ -40,34 +56,42 @@ confine_start(void)
 		die_temp("give up new privileges", errno);
 }
 
+/* A kernel without Landlock: seccomp lets nothing be opened either. */
 static bool
-give_up(int first)
+give_up(void)
+{
+	return sandbox_drop_capabilities() == 0 && sandbox_landlock_nothing() != -1;
+}
+
+static bool
+close_from(int first)
 {
 	log_close();
 	if (syscall(SYS_close_range, first, ~0U, 0) == -1)
 		return false;
 	log_reopen();
-	/* A kernel without Landlock: seccomp lets nothing be opened either. */
-	return sandbox_drop_capabilities() == 0 && sandbox_landlock_nothing() != -1;
+	return true;
 }
 
 bool
-confine_relays(int first)
+confine_relays(struct spawn *s)
 {
-	return give_up(first) &&
-	       spawn_lock_only(relay_calls, sizeof relay_calls / sizeof relay_calls[0]) == 0;
+	s->calls = relay_calls;
+	s->n = LENGTH(relay_calls);
+	s->descriptors = RELAY_DESCRIPTORS;
+	return give_up();
 }
 
 bool
 confine_holder(int first)
 {
-	return give_up(first) &&
-	       sandbox_seccomp_only(holder_calls, sizeof holder_calls / sizeof holder_calls[0]) == 0;
+	return close_from(first) && give_up() &&
+	       sandbox_seccomp_only(holder_calls, LENGTH(holder_calls)) == 0;
 }
 
 bool
 confine_relay(int first)
 {
-	return give_up(first) &&
-	       sandbox_seccomp_only(relay_calls, sizeof relay_calls / sizeof relay_calls[0]) == 0;
+	return close_from(first) && give_up() &&
+	       sandbox_seccomp_only(lone_relay_calls, LENGTH(lone_relay_calls)) == 0;
 }

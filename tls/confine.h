@@ -4,16 +4,18 @@
 
 #include <stdbool.h>
 
+#include "base/spawn.h"
+
 /* Before anything is forked: no core of this process or any of its children. */
 void confine_start(void);
 
 /*
- * The ancestor of the relays, which inherit it (base/spawn.h); every descriptor from
- * `first` on is closed. False with errno.
+ * The ancestor of the relays, which inherit it, but for the filter: that is put into *s, for
+ * ancestor_run(). False with errno.
  */
-bool confine_relays(int first);
+bool confine_relays(struct spawn *s);
 
-/* A relay without an ancestor; the same. */
+/* A relay without an ancestor; every descriptor from `first` on is closed. False with errno. */
 bool confine_relay(int first);
 
 /* The key holder, once the keys are read; the same. */

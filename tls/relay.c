@@ -7,7 +7,6 @@
 #include "tls/relay.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -17,6 +16,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/spawn.h"
+#include "tls/heap.h"
 
 /* Without a movement for so long a connection is idle. */
 #define REST_MS 1000
@@ -183,7 +183,7 @@ rest(struct relay *r)
 	r->resting = true;
 	(void)madvise(r->in.buf, RELAY_BUFFER, MADV_DONTNEED); /* pages of their own */
 	(void)madvise(r->out.buf, RELAY_BUFFER, MADV_DONTNEED);
-	(void)malloc_trim(0);
+	heap_rest();
 	spawn_trim_stack();
 }
 

@@ -1,25 +1,22 @@
 /*
- * See serve.h. A relay that serves one connection, as by default, closes the queue before
- * it reads the client's first octet: taken over, it can take no other. One that serves
- * several wipes what it had of each.
+ * See serve.h. A relay that has been taken over can take no other connection: it gets one
+ * only after it has been rewound, and keeps nothing then.
  */
 #include "tls/serve.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/err.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/ancestor.h"
 #include "base/clock.h"
 #include "base/helper.h"
 #include "base/log.h"
 #include "base/packet.h"
-#include "base/wipe.h"
-#include "tls/ancestor.h"
 #include "tls/client.h"
 #include "tls/confine.h"
 #include "tls/context.h"
@@ -30,11 +27,8 @@
 #include "tls/remote.h"
 #include "tls/ticket.h"
 
-#define CONTROL 3 /* the ancestor's, not ours */
 /* Who asks has the packet ready when it connects. */
 #define ASK_MS (10 * 1000)
-/* A relay that has served and finds nothing more to do ends. */
-#define IDLE_MS (60 * 1000)
 
 static struct serve_setup setup;
 
@@ -76,24 +70,16 @@ close_one(int *fd)
 	*fd = -1;
 }
 
-/* The next job; ends where there will be none. */
+/* Ends where there will be none. */
 static void
-take_job(bool has_served)
+take_job(void)
 {
-	int r;
-
-	do {
-		if (!is_readable(ANCESTOR_QUEUE, has_served ? IDLE_MS : -1))
-			_exit(ANCESTOR_IDLE);
-		r = packet_recv(ANCESTOR_QUEUE, &packet);
-		if (r == 1 && packet.letter == SERVE_JOB && packet.fd[0] != -1) {
-			job.asker = packet.fd[0];
-			job.channel = packet.fd[1];
-			return;
-		}
-		packet_close_fds(&packet);
-	} while (r == 1 || (r == -1 && (errno == EAGAIN || errno == ECONNRESET)));
-	_exit(ANCESTOR_IDLE);
+	if (packet_recv(ANCESTOR_JOBS, &packet) != 1 || packet.letter != SERVE_JOB ||
+	    packet.n != TICKET_FIELDS || packet.fd[0] == -1 || !ticket_take(packet.field))
+		_exit(0);
+	job.asker = packet.fd[0];
+	job.channel = packet.fd[1];
+	explicit_bzero(packet.buf, packet.len);
 }
 
 /* Of the request, which stays where it is, the letter; '\0': there is none. */
@@ -162,10 +148,9 @@ tell_facts(SSL *ssl)
 
 /* After the handshake: what it needed and nobody needs again. */
 static void
-forget(bool last)
+forget(void)
 {
-	if (last)
-		ticket_forget();
+	ticket_forget();
 	remote_use(-1);
 	close_one(&job.channel); /* the holder has closed it, too */
 	close_one(&job.asker);   /* its answer is on its way */
@@ -220,21 +205,19 @@ refuse(const char *why)
 }
 
 static int
-serve_ssl(SSL *ssl, bool last)
+serve_ssl(SSL *ssl)
 {
 	struct relay r = { .ssl = ssl, .conn = job.conn, .plain = job.plain,
 	                   .in.buf = buffers[0], .out.buf = buffers[1] };
 
 	remote_use(job.channel);
-	if (!last) /* what has been read would stay in memory */
-		(void)SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
 	if (SSL_set_fd(ssl, job.conn) != 1 || fcntl(job.conn, F_SETFL, O_NONBLOCK) == -1 ||
 	    fcntl(job.plain, F_SETFL, O_NONBLOCK) == -1) {
 		log_error("start a relay", errno);
 		return 111;
 	}
 	if (shake_hands(ssl)) {
-		forget(last);
+		forget();
 		relay_run(&r);
 		return 0;
 	}
@@ -244,88 +227,51 @@ serve_ssl(SSL *ssl, bool last)
 
 /* One connection. The exit code. */
 static int
-serve_one(bool last)
+serve_one(void)
 {
 	const char *why;
 	SSL *ssl;
-	int code;
 
 	if (!take_request())
 		return 1;
 	ssl = make_ssl(&why);
-	if (ssl == NULL)
-		return refuse(why);
-	code = serve_ssl(ssl, last);
-	if (!last)
-		SSL_free(ssl);
-	return code;
+	return ssl == NULL ? refuse(why) : serve_ssl(ssl);
 }
 
-/* Nothing of a connection is left for the next one: not its octets, and not its name. */
-static void
-wipe(void)
+void
+serve_hot(struct rewind_hot hot[SPAWN_HOT])
 {
-	remote_use(-1);
-	close_one(&job.channel);
-	close_one(&job.asker);
-	close_one(&job.conn);
-	close_one(&job.plain);
-	ERR_clear_error();
-	log_context("", "");
-	explicit_bzero(buffers, sizeof buffers);
-	explicit_bzero(&packet, sizeof packet);
-	wipe_stack();
+	hot[0] = heap_hot();
+	hot[1] = (struct rewind_hot){ (const char *)&packet, sizeof packet };
+	hot[2] = (struct rewind_hot){ buffers[0], 1 }; /* a page each, of short lines */
+	hot[3] = (struct rewind_hot){ buffers[1], 1 };
 }
 
-static void
-tell(char word, int fd)
-{
-	packet_start(&packet, word);
-	if (packet_send(ANCESTOR_QUEUE, &packet, fd) == -1)
-		_exit(0); /* our time is over */
-}
-
-noreturn void
+void
 serve_run(void)
 {
-	bool is_named = false;
-
-	(void)prctl(PR_SET_NAME, "tls-spare", 0, 0, 0); /* for ps; a valid name */
-	(void)close(CONTROL);
+	(void)prctl(PR_SET_NAME, "tls-spare", 0, 0, 0); /* for ps; valid names */
 	heap_populate();
-	for (uint64_t n = 1;; n++) {
-		bool last = n >= setup.reuse;
-		int code;
-
-		job.conn = job.plain = -1;
-		take_job(n > 1);
-		while (peek_letter() == TLS_CONNECT && !client_is_ready()) {
-			tell(SERVE_BACK, job.asker);
-			close_one(&job.asker);
-			close_one(&job.channel);
-			take_job(n > 1);
-		}
-		if (!is_named)
-			(void)prctl(PR_SET_NAME, "tls-relay", 0, 0, 0);
-		is_named = true;
-		if (last)
-			(void)close(ANCESTOR_QUEUE);
-		code = serve_one(last);
-		if (last)
-			_exit(code);
-		wipe();
-		tell(SERVE_READY, -1);
-	}
+	job.conn = job.plain = -1;
+	take_job();
+	if (peek_letter() == TLS_CONNECT && !client_is_ready())
+		_exit(SERVE_BACK);
+	(void)prctl(PR_SET_NAME, "tls-relay", 0, 0, 0);
+	(void)serve_one();
+	/* The client need not wait until this process starts over, or ends. */
+	close_one(&job.conn);
+	close_one(&job.plain);
+	close_one(&job.asker);
 }
 
 int
 serve_asker(int asker, unsigned seconds)
 {
-	setup = (struct serve_setup){ .handshake = seconds, .reuse = 1 };
+	setup = (struct serve_setup){ .handshake = seconds };
 	job.asker = asker;
 	job.conn = job.plain = job.channel = -1;
 	if (!confine_relay(asker + 1))
 		die_temp("confine the relay", errno);
 	heap_populate();
-	return peek_letter() == TLS_CONNECT ? serve_one(true) : 1;
+	return peek_letter() == TLS_CONNECT ? serve_one() : 1;
 }

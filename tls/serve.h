@@ -1,25 +1,25 @@
 /*
  * A relay: waits for a connection, makes the handshake, tells the facts, and carries
- * octets. Forked and confined by its ancestor (ancestor.h).
+ * octets. Forked, confined and rewound by its ancestor (ancestor.h).
  */
 #ifndef TLS_SERVE_H
 #define TLS_SERVE_H
 
-#include <stdint.h>
-#include <stdnoreturn.h>
+#include "base/spawn.h"
 
 struct context;
 
-/* To a relay: who asks (base/helper.h, the dialogue with tls), a channel to the holder. */
+/*
+ * To a relay: keys of tickets (ticket.h); beside them who asks (base/helper.h, the dialogue
+ * with tls), and a channel to the holder.
+ */
 #define SERVE_JOB 'j'
-/* From it: it can take another one; or this one, whose end is beside it, it cannot serve. */
-#define SERVE_READY 'y'
-#define SERVE_BACK 'b'
+/* Its exit code: it has left a connection untouched that needs a client's contexts. */
+#define SERVE_BACK 3
 
 struct serve_setup {
 	const struct context *context; /* NULL: no server */
 	unsigned handshake;            /* seconds it may take */
-	uint64_t reuse;                /* connections of one relay */
 };
 
 /* In the parent, before the ancestor: what its relays are to know. */
@@ -31,7 +31,10 @@ void serve_prepare(const struct serve_setup *setup);
  */
 int serve_asker(int asker, unsigned seconds);
 
-/* In a relay, on ANCESTOR_QUEUE. */
-noreturn void serve_run(void);
+/* In its ancestor: what each relay writes to (base/spawn.h). */
+void serve_hot(struct rewind_hot hot[SPAWN_HOT]);
+
+/* In a relay: one connection, from ANCESTOR_JOBS. Ends where there is none. */
+void serve_run(void);
 
 #endif

@@ -2,37 +2,91 @@
 #include "tls/stock.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/ancestor.h"
+#include "base/brood.h"
 #include "base/helper.h"
 #include "base/log.h"
 #include "base/packet.h"
 #include "tls/ancestor.h"
+#include "tls/client.h"
 #include "tls/serve.h"
+#include "tls/ticket.h"
 
-#define SPARES 4 /* relays forked ahead; ordered when half are taken */
+#define SPARES 4 /* relays forked ahead */
+#define IDLE 32  /* and those that have served and wait */
 /* Reloads with connections older than so many are no longer counted. */
 #define GENERATIONS 8
 
-_Static_assert(2 * GENERATIONS <= HELPER_WATCH, "helper_run() has no room for all of them");
+_Static_assert(GENERATIONS <= HELPER_WATCH, "helper_run() has no room for all of them");
 
 struct generation {
-	bool used;
-	struct ancestor from; /* its queue is closed but for the newest */
-	unsigned busy;        /* of earlier ones: all relays */
-	int spares;           /* waiting; negative: so many connections wait */
+	struct brood *relays;        /* NULL: none */
+	bool has_clients;            /* its relays can serve as clients, too */
+	int kept[ANCESTOR_CHILDREN]; /* else: who asked, while the relay looks; or -1 */
 };
 
-static struct generation all[GENERATIONS];
+struct job {
+	int asker, channel;
+};
+
+/*
+ * Those that no relay could take yet, the first comes first. Until then no other is
+ * accepted, but some may come back.
+ */
+struct held {
+	unsigned n;
+	struct job at[ANCESTOR_CHILDREN];
+};
+
+/* In memory that no relay inherits. */
+static struct held *held;
+static struct generation *all;
 static struct generation *newest;
+
+static void
+let_go(struct generation *g, unsigned slot)
+{
+	if (g->kept[slot] != -1)
+		(void)close(g->kept[slot]);
+	g->kept[slot] = -1;
+}
 
 static void
 forget(struct generation *g)
 {
-	if (g->from.queue != -1)
-		(void)close(g->from.queue); /* who waits there sees the end */
-	(void)close(g->from.control);
-	*g = (struct generation){ .used = false };
+	brood_free(g->relays);
+	g->relays = NULL;
+	for (unsigned i = 0; i < ANCESTOR_CHILDREN && !g->has_clients; i++)
+		let_go(g, i);
+}
+
+static void *
+allocate(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		log_error("mmap", errno);
+		return NULL;
+	}
+	(void)madvise(p, size, MADV_DONTFORK); /* without it: slower, no worse */
+	return p;
+}
+
+static bool
+make_room(void)
+{
+	if (all == NULL)
+		all = allocate(GENERATIONS * sizeof *all);
+	if (held == NULL)
+		held = allocate(sizeof *held);
+	return all != NULL && held != NULL;
 }
 
 static struct generation *
@@ -41,71 +95,102 @@ find_room(void)
 	struct generation *least = NULL;
 
 	for (unsigned i = 0; i < GENERATIONS; i++) {
-		if (!all[i].used)
+		if (all[i].relays == NULL)
 			return &all[i];
-		if (&all[i] != newest && (least == NULL || all[i].busy < least->busy))
+		if (&all[i] != newest &&
+		    (least == NULL || brood_busy(all[i].relays) < brood_busy(least->relays)))
 			least = &all[i];
 	}
 	forget(least);
 	return least;
 }
 
-static void
-order(struct generation *g)
-{
-	if (g->spares > SPARES / 2)
-		return;
-	/* Gone: that is heard of soon. */
-	if (ancestor_order(&g->from, (unsigned)(SPARES - g->spares)))
-		g->spares = SPARES;
-}
-
-/* What is in its queue is taken still; then comes the end. */
-static void
-retire(struct generation *g)
-{
-	(void)close(g->from.queue);
-	g->from.queue = -1;
-	g->busy += g->spares > 0 ? (unsigned)g->spares : 0;
-	g->spares = 0;
-}
-
 bool
-stock_renew(void)
+stock_renew(uint64_t uses)
 {
-	struct ancestor a;
+	struct brood_setup b = { .spares = SPARES, .idle = IDLE, .uses = uses };
 	struct generation *g;
+	struct brood *relays;
 
-	if (!ancestor_start(&a, serve_run))
+	if (!make_room() || (b.control = tls_ancestor_start(serve_run, uses == 1)) == -1)
 		return false;
-	if (newest != NULL && newest->used)
-		retire(newest);
+	relays = brood_new(&b);
+	if (relays == NULL) {
+		log_error("count relays", errno);
+		(void)close(b.control);
+		return false;
+	}
+	if (newest != NULL && newest->relays != NULL)
+		brood_retire(newest->relays);
 	g = find_room();
-	*g = (struct generation){ .used = true, .from = a };
+	g->relays = relays;
+	g->has_clients = client_is_ready();
+	for (unsigned i = 0; i < ANCESTOR_CHILDREN && !g->has_clients; i++)
+		g->kept[i] = -1;
 	newest = g;
-	order(g);
+	return true;
+}
+
+static int
+send_job(int jobs, const void *what)
+{
+	const struct job *j = what;
+	struct packet p;
+	int sent;
+
+	packet_start(&p, SERVE_JOB);
+	ticket_add(&p);
+	sent = j->channel != -1 ? packet_send_pair(jobs, &p, j->asker, j->channel) :
+	                          packet_send(jobs, &p, j->asker);
+	explicit_bzero(p.buf, p.len);
+	return sent;
+}
+
+/* False: not yet. */
+static bool
+give(const struct job *j)
+{
+	int slot = brood_give(newest->relays, send_job, j);
+
+	if (slot == -1 && errno == EAGAIN)
+		return false;
+	if (slot == -1)
+		log_error("give a connection to a relay", errno); /* the asker sees its end */
+	if (slot != -1 && !newest->has_clients)
+		newest->kept[slot] = j->asker;
+	else
+		(void)close(j->asker);
+	if (j->channel != -1)
+		(void)close(j->channel);
 	return true;
 }
 
 void
 stock_give(int asker, int channel)
 {
-	struct packet p;
-	int sent;
+	const struct job j = { asker, channel };
 
-	packet_start(&p, SERVE_JOB);
-	sent = channel != -1 ? packet_send_pair(newest->from.queue, &p, asker, channel) :
-	                       packet_send(newest->from.queue, &p, asker);
-	if (sent == 0) {
-		newest->busy++;
-		newest->spares--;
-		order(newest);
-	} else {
-		log_error("give a connection to a relay", errno); /* the asker sees its end */
+	if (held->n == 0 && give(&j))
+		return;
+	if (held->n < ANCESTOR_CHILDREN) {
+		held->at[held->n++] = j;
+		return;
 	}
+	log_error("too many connections wait for a relay", 0);
 	(void)close(asker);
 	if (channel != -1)
 		(void)close(channel);
+}
+
+static void
+retry(void)
+{
+	unsigned given = 0;
+
+	while (given < held->n && give(&held->at[given]))
+		given++;
+	held->n -= given;
+	memmove(held->at, held->at + given, held->n * sizeof held->at[0]);
 }
 
 unsigned
@@ -113,8 +198,11 @@ stock_busy(void)
 {
 	unsigned n = 0;
 
+	if (held->n > 0)
+		return UINT_MAX;
 	for (unsigned i = 0; i < GENERATIONS; i++)
-		n += all[i].busy;
+		if (all[i].relays != NULL)
+			n += brood_busy(all[i].relays);
 	return n;
 }
 
@@ -123,65 +211,83 @@ stock_watch(struct pollfd *p)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < GENERATIONS; i++) {
-		if (!all[i].used)
-			continue;
-		p[n++] = (struct pollfd){ all[i].from.control, POLLIN, 0 };
-		if (all[i].from.queue != -1)
-			p[n++] = (struct pollfd){ all[i].from.queue, POLLIN, 0 };
-	}
+	for (unsigned i = 0; i < GENERATIONS; i++)
+		if (all[i].relays != NULL)
+			p[n++] = (struct pollfd){ brood_control(all[i].relays), POLLIN, 0 };
 	return n;
 }
 
 static void
-finish(struct generation *g, unsigned n)
+log_death(int status)
 {
-	g->busy -= n < g->busy ? n : g->busy;
+	struct log_line l;
+
+	if (!WIFSIGNALED(status))
+		return;
+	log_start(&l, "child-died");
+	log_signal(&l, WTERMSIG(status));
+	log_send(&l, LOG_LEVEL_ERROR);
 }
 
-/* Words of the newest's relays. True: something has come back. */
+/* True: it has left its connection as it was, for want of what clients need. */
 static bool
-hear_relays(struct generation *g, int *asker)
+is_back(struct generation *g, const struct brood_news *news, int *asker)
 {
-	struct packet p;
-
-	while (packet_recv(g->from.queue, &p) == 1) {
-		if (p.letter == SERVE_READY || p.letter == SERVE_BACK) {
-			finish(g, 1);
-			g->spares++;
-		}
-		if (p.letter == SERVE_BACK && p.fd[0] != -1 && p.fd[1] == -1) {
-			*asker = p.fd[0];
-			return true;
-		}
-		packet_close_fds(&p);
-	}
-	return false;
+	if (g->has_clients || !WIFEXITED(news->status) ||
+	    WEXITSTATUS(news->status) != SERVE_BACK || g->kept[news->slot] == -1)
+		return false;
+	*asker = g->kept[news->slot];
+	g->kept[news->slot] = -1;
+	return true;
 }
 
-/* True: an ancestor of now has died. */
-static bool
-hear_ancestor(struct generation *g)
+static enum stock_word
+hear_one(struct generation *g, int *asker)
 {
-	struct ancestor_news news;
+	struct brood_news news;
 
-	ancestor_hear(&g->from, &news);
-	finish(g, g == newest ? news.ended : news.ended + news.idle);
-	if (news.gone || (g != newest && g->busy == 0)) {
-		forget(g);
-	} else if (g == newest) {
-		/* Perhaps the dead one was waiting: one too many does no harm. */
-		g->spares -= (int)news.idle + news.died;
-		order(g);
-	}
-	return !newest->used;
+	for (;;)
+		switch (brood_hear(g->relays, &news)) {
+		case BROOD_NOTHING:
+			if (g != newest && brood_busy(g->relays) == 0)
+				forget(g);
+			return STOCK_NOTHING;
+		case BROOD_ENDED:
+			log_death(news.status);
+			if (is_back(g, &news, asker))
+				return STOCK_BACK;
+			__attribute__((fallthrough));
+		case BROOD_READY:
+			if (!g->has_clients)
+				let_go(g, news.slot);
+			__attribute__((fallthrough));
+		case BROOD_BORN:
+			if (g == newest)
+				retry();
+			break;
+		case BROOD_SHORT:
+			log_error("fork a relay", news.status);
+			break;
+		case BROOD_OLD:
+			if (g == newest)
+				return STOCK_OLD;
+			break;
+		case BROOD_GONE:
+			forget(g);
+			return g == newest ? STOCK_GONE : STOCK_NOTHING;
+		}
 }
 
 enum stock_word
 stock_hear(int *asker)
 {
-	for (unsigned i = 0; i < GENERATIONS; i++)
-		if (all[i].used && hear_ancestor(&all[i]))
-			return STOCK_GONE; /* and stock_renew() is what follows */
-	return hear_relays(newest, asker) ? STOCK_BACK : STOCK_NOTHING;
+	for (unsigned i = 0; i < GENERATIONS; i++) {
+		enum stock_word word = STOCK_NOTHING;
+
+		if (all[i].relays != NULL)
+			word = hear_one(&all[i], asker);
+		if (word != STOCK_NOTHING)
+			return word; /* of STOCK_GONE stock_renew() is what follows */
+	}
+	return STOCK_NOTHING;
 }

@@ -2,8 +2,10 @@
 #include "tls/ticket.h"
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
+#include <stddef.h>
 #include <string.h>
 
 #define NAME_LEN 16 /* RFC 5077 4: key_name */
@@ -14,13 +16,17 @@ struct ticket_key {
 	unsigned char aes[32];
 	unsigned char hmac[32];
 };
+#define SECRET offsetof(struct ticket_key, name)
+#define SECRET_LEN (sizeof(struct ticket_key) - SECRET)
+
+_Static_assert(SECRET_LEN == NAME_LEN + 32 + 32, "name, aes and hmac lie together");
 
 static struct ticket_key newest, previous;
 
 #define PERIOD ((int64_t)TICKET_SECONDS * 1000)
 
-bool
-ticket_is_due(int64_t now)
+static bool
+is_due(int64_t now)
 {
 	return newest.made == 0 || now - newest.made >= PERIOD;
 }
@@ -30,7 +36,7 @@ ticket_rotate(int64_t now)
 {
 	struct ticket_key k = { .made = now };
 
-	if (!ticket_is_due(now))
+	if (!is_due(now))
 		return true;
 	if (RAND_bytes(k.name, sizeof k.name) != 1 ||
 	    RAND_priv_bytes(k.aes, sizeof k.aes) != 1 ||
@@ -44,6 +50,47 @@ ticket_rotate(int64_t now)
 	newest = k;
 	explicit_bzero(&k, sizeof k);
 	return true;
+}
+
+/* In hexadecimal, or "". */
+static void
+add_key(struct packet *job, const struct ticket_key *k)
+{
+	char hex[2 * SECRET_LEN + 1] = "";
+
+	if (k->made != 0)
+		(void)OPENSSL_buf2hexstr_ex(hex, sizeof hex, NULL, (const unsigned char *)k + SECRET,
+		                            SECRET_LEN, '\0'); /* room enough: cannot fail */
+	packet_add(job, hex);
+	explicit_bzero(hex, sizeof hex);
+}
+
+void
+ticket_add(struct packet *job)
+{
+	add_key(job, &newest);
+	add_key(job, &previous);
+}
+
+static bool
+take_key(struct ticket_key *k, const char *hex)
+{
+	size_t len;
+
+	k->made = 0;
+	if (*hex == '\0')
+		return true;
+	if (OPENSSL_hexstr2buf_ex((unsigned char *)k + SECRET, SECRET_LEN, &len, hex, '\0') != 1 ||
+	    len != SECRET_LEN)
+		return false;
+	k->made = 1; /* the parent counts its age */
+	return true;
+}
+
+bool
+ticket_take(const char *const field[TICKET_FIELDS])
+{
+	return take_key(&newest, field[0]) && take_key(&previous, field[1]);
 }
 
 void

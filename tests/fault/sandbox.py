@@ -26,7 +26,7 @@ from live import (PROBE, Smtpd, check_process, check_stored, descriptors,  # noq
 PLAIN_UID = 61003       # an ordinary user, for runs without privilege
 ABI = 0                 # Landlock's, 0 where the kernel has none; see main()
 TRIES = ("open", "socket", "execve", "ptrace", "kill", "connect", "mmap", "fcntl",
-         "int80", "fork", "guess", "smash")
+         "int80", "fork", "guess", "smash", "sendmsg")
 # abort(3) prints before it raises SIGABRT, by calls that are forbidden; and a kernel
 # without 32-bit calls knows no int 0x80.
 DEATHS = {"smash": "SYS ABRT", "int80": "SYS SEGV"}

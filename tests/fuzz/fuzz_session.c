@@ -1,9 +1,8 @@
 /*
  * A whole session with the input as its client's octets: see dialogue.h. The first two
  * octets choose the service: bit 0 LMTP, 1 VRFY on, 2 a greeting delay, 3 behind a
- * proxy, 4 XCLIENT allowed, 5 a session shorter than its patience, 6 wiped at the end,
- * 7 run twice: in a process that serves several clients nothing may be left of the
- * one before; of the second: bit 0 TLS can be had, 1 AUTH without it too, 2 submission,
+ * proxy, 4 XCLIENT allowed, 5 a session shorter than its patience, 7 run twice:
+ * nothing may be left of the one before; of the second: bit 0 TLS can be had, 1 AUTH without it too, 2 submission,
  * 3 and implicit TLS, 4 a client's certificate, 5 a channel to bind to, 6 and 7 how TLS
  * fails (enum dialogue_tls). In the rest 0x01 stands for "until here, then wait for the session" and
  * 0x02 for silence until the session's patience ends.
@@ -47,7 +46,6 @@ choose(unsigned how, unsigned more, struct session_setup *setup)
 	dialogue.certificate = (more & 16) != 0;
 	dialogue.channel = (more & 32) != 0;
 	dialogue.tls = (enum dialogue_tls)(more >> 6);
-	setup->wipe = (how & 64) != 0;
 	CHECK(parse_ip("192.0.2.1", &setup->client));
 }
 

@@ -13,7 +13,7 @@ import threading
 
 from listening import (KEEPER, ROOT, SESSION, SPARES, Bad, Client, Front, case,
                        check_mail, descriptors, expect, find_in_memory, free_port, front,
-                       new_tree, read, registers, run_cases, stat_fields, status, steal_descriptor,
+                       new_tree, poison, read, registers, run_cases, stat_fields, status, steal_descriptor,
                        trees, wait_for)
 
 
@@ -243,8 +243,9 @@ def check_identities(uid):
                 check_identity(spare, uid or SESSION, jail, "2", "session")
             check_identity(keeper, uid or KEEPER, "/", "0", "keeper")
             held = descriptors(session)
-            null = [held[n] for n in (0, 1, 2)]
-            expect(len(held) == 5 and null == ["/dev/null"] * 3, "session holds %s" % held)
+            null = [held[n] for n in (0, 1, 2, 4)]
+            # And jobs, connection, boundary.
+            expect(len(held) == 7 and null == ["/dev/null"] * 4, "session holds %s" % held)
             expect(len(descriptors(keeper)) == 8, "keeper holds %s" % descriptors(keeper))
         f.stop()
 
@@ -260,7 +261,7 @@ def _():
 
 
 def secret_of(f):
-    """What lets the nursery fork, as it lies in its memory (base/spawn.c)."""
+    """What lets the nursery fork, as it lies in its memory (base/gate.c)."""
     symbols = subprocess.run(["nm", trees.copied_smtpd()], capture_output=True, text=True,
                              check=True).stdout
     found = re.search(r"(?m)^([0-9a-f]+) b gate$", symbols)
@@ -273,7 +274,8 @@ def secret_of(f):
 
 @case("as root: what lets the nursery fork is in no session, nor its environment", root=True)
 def _():
-    with front(env={"MARK": "of-the-environment"}) as f:
+    # Served once: who is rewound is traced by the nursery, and by nobody else.
+    with front(env={"MARK": "of-the-environment"}, session_reuse="1") as f:
         secret = secret_of(f)
         expect(len(set(secret)) > 8, "the secret is %s" % secret.hex())
         parts = [secret[i:i + 8] for i in range(0, 24, 8)]
@@ -304,9 +306,9 @@ def _():
             wait_for(lambda: f.log().count("signal=SYS") == count, f.log())  # noqa: B023
 
 
-@case("each connection has a process of its own", root=True)
+@case("session-reuse = 1: each connection has a process of its own", root=True)
 def _():
-    with front() as f:
+    with front(session_reuse="1") as f:
         seen = []
         for _ in range(20):
             with f.connect() as client:
@@ -418,7 +420,7 @@ def _():
 
 
 def open_boundary(session):
-    for fd in descriptors(session):
+    for fd in sorted(descriptors(session), reverse=True):     # not its jobs, on 3
         ours = steal_descriptor(session, fd)
         try:
             sock = socket.socket(fileno=ours)
@@ -456,12 +458,12 @@ def _():
         served = {}
         for i in range(60):
             with f.connect() as client:
-                if i < 40:
-                    leave_markers(client)
                 session = f.serving(client)[0]
                 served[session] = served.get(session, 0) + 1
-                if i >= 40 or served[session] > 1:
-                    check_forgotten(session, client if i < 40 else None)
+                check_forgotten(session)
+                if i < 40:
+                    leave_markers(client)
+                    expect(find_in_memory(session, MARKERS[0]), "the search is no good")
                 if i % 3 == 0:
                     client.reset()
         expect(max(served.values()) == 3, "served so often: %s" % served)
@@ -469,19 +471,66 @@ def _():
                  "used up, and still there")
         f.wait_calm()
         for pid in [p for p in f.sessions() if p in served]:
-            check_forgotten(pid, None)
+            check_forgotten(pid)
         expect(len(f.tree.messages("alice")) == 40, "%d messages" %
                len(f.tree.messages("alice")))
         f.stop()
 
 
-def check_forgotten(pid, client):
-    """client: one that has left markers of its own; then only others may not be there."""
-    if client:
-        return
+def check_forgotten(pid):
     for marker in MARKERS:
         found = find_in_memory(pid, marker)
         expect(not found, "%s is in the memory of %d: %s" % (marker.decode(), pid, found[:3]))
+
+
+@case("who has taken a session over leaves nothing in it, not even where it never writes",
+      root=True)
+def _():
+    marker = b"a-foot-in-the-door"
+    with front() as f:
+        pids = set()
+        for _ in range(5):
+            with f.connect() as client:
+                client.hello()
+                session = f.serving(client)[0]
+                pids.add(session)
+                expect(not find_in_memory(session, marker), "it was there before")
+                expect(poison(session, marker) > 50, "it has no room")
+                expect(len(find_in_memory(session, marker)) > 50, "the search is no good")
+                client.quit()
+            f.wait_calm()
+        expect(len(pids) == 1, "other processes served: %s" % pids)
+        expect(not find_in_memory(pids.pop(), marker), "it is there afterwards")
+        f.check_serves()
+        f.stop()
+
+
+@case("a session that stops in the midst of its connection starts over, without it")
+def _():
+    probe = os.path.join(os.path.dirname(trees.default_smtpd()), "test", "smtpd-probe")
+    with front(program=probe) as f:
+        for _ in range(3):
+            with f.connect() as client:
+                client.hello()
+                client.send("XTRY stop\r\n")
+                rest = client.rest()
+                expect(re.fullmatch(r"421 [ -~]*\r\n", rest), "the client saw %r" % rest)
+        f.wait_calm()
+        f.check_serves()
+        expect("signal=" not in f.log(), f.log())
+        f.stop()
+
+
+@case("it can't close the socket of its jobs, which another could take the number of")
+def _():
+    probe = os.path.join(os.path.dirname(trees.default_smtpd()), "test", "smtpd-probe")
+    with front(program=probe) as f:
+        with f.connect() as client:
+            client.hello()
+            client.send("XTRY close\r\n")
+            expect("DENIED" not in client.rest(), "it could")
+        wait_for(lambda: f.log().count("signal=SYS") == 1, f.log())
+        f.check_serves()
 
 
 if __name__ == "__main__":

@@ -434,7 +434,8 @@ def _():
             busy.deliver("one more")
             idle.send("MAIL FROM:<a@client.test>\r\n")
             expect(idle.reply().startswith("421 "), "a session without keeper or front")
-            wait_for(lambda: len(f.processes()) == 3, "left: %s" % f.processes())
+            # Busy, its keeper, silent; and their ancestor, which waits for them.
+            wait_for(lambda: len(f.processes()) == 4, "left: %s" % f.processes())
             busy.quit()
             silent.close()
         wait_for(lambda: not f.processes(starter=True), "processes are left")

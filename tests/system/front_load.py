@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 
-from listening import (LONG, SPARES, Client, case, check_mail, descriptors, expect, front,
+from listening import (LONG, SESSIONS_IDLE, SPARES, Client, case, check_mail, descriptors, expect, front,
                        memory_kib, run_cases, stat_fields, wait_for)
 
 MANY = {"limits_connections": "4000", "limits_connections_per_source": "4000"}
@@ -55,7 +55,7 @@ def timed_service(f, what):
     expect(took < SERVED_IN, "%s: a delivery took %.1f s" % (what, took))
 
 
-def wait_empty(f, sessions=SPARES + 1):
+def wait_empty(f, sessions=SPARES + SESSIONS_IDLE):
     """The crowd has gone: front, nursery, 16 idle keepers, and sessions that wait."""
     wait_for(lambda: len(f.processes()) <= 2 + 16 + sessions, "processes are left", 60)
 
@@ -228,16 +228,16 @@ def check_growth(**keys):
         before = sorted(k for k in descriptors(f.pid)), memory_kib(f.pid)
         burst(f, n)
         f.wait_ends(300 + n)
-        # A session that serves again waits for its next client: as many as were needed,
-        # and on a busy machine 20 clients meet more, whose client left just now.
-        wait_empty(f, SPARES + (60 if "session_reuse" in keys else 1))
+        wait_empty(f)
         after = sorted(k for k in descriptors(f.pid)), memory_kib(f.pid)
-        # As many descriptors as keepers wait, which the pool limits.
-        expect(len(after[0]) <= len(before[0]) + 16, "descriptors %s, then %s" %
+        # As many descriptors as keepers and sessions wait, of which both have a limit.
+        expect(len(after[0]) <= len(before[0]) + 16 + SESSIONS_IDLE, "descriptors %s, then %s" %
                (before[0], after[0]))
-        idle = len(f.keepers())
-        expect(len(after[0]) == 3 + 1 + 1 + 1 + 2 + idle, "%d descriptors, %d keepers: %s" %
-               (len(after[0]), idle, descriptors(f.pid)))
+        # One for each keeper, and one for each session's jobs.
+        wait_for(lambda: len(descriptors(f.pid)) ==
+                 3 + 1 + 1 + 1 + 1 + len(f.keepers()) + len(f.sessions()),
+                 "%d descriptors, %d keepers, %d sessions: %s" %
+                 (len(after[0]), len(f.keepers()), len(f.sessions()), descriptors(f.pid)))
         expect(after[1] <= before[1] + 64, "memory %d KiB, then %d KiB" %
                (before[1], after[1]))
         held = descriptors(f.nursery())
@@ -252,9 +252,9 @@ def _():
     check_growth()
 
 
-@case("the same with session-reuse = 50", root=True)
+@case("the same with session-reuse = 1", root=True)
 def _():
-    check_growth(session_reuse="50")
+    check_growth(session_reuse="1")
 
 
 if __name__ == "__main__":

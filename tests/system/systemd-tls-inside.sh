@@ -42,6 +42,8 @@ check 'tls units: nothing runs before a handshake' is_state postern-tls.service 
 check 'tls units: only the keeper may ask' [ "$(stat -c '%U %a' /run/postern/tls)" = 'postern 600' ]
 check 'tls units: a handshake' starttls 25
 check 'tls units: the service is up' is_state postern-tls.service active
+check 'tls units: its relays are rewound, not forked anew' \
+	sh -c 'grep -q "^TracerPid:.*[1-9]" /proc/[0-9]*/status'
 pid=$(systemctl show -P MainPID postern-tls.service)
 check 'tls units: it is postern-tls' [ "$(stat -c %U "/proc/$pid")" = postern-tls ]
 check 'tls units: it has no capability' grep -q '^CapPrm:.0*$' "/proc/$pid/status"

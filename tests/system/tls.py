@@ -3,6 +3,7 @@
 """tls from outside: versions, certificates, resumption, what is refused, the facts it
 tells, the octets it carries, reload, and the death of its key holder."""
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -16,7 +17,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from listening import Bad, case, expect, run_cases, wait_for  # noqa: E402
-from tlsfeed import (SECONDS, Files, Tls, client_context, is_gone, openssl,  # noqa: E402
+from tlsfeed import (SECONDS, Files, Tls, client_context, is_gone, openssl, receive,  # noqa: E402
                      receive, sleep_until)
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -70,7 +71,7 @@ def names():
 
 @case("a session is resumed by another process, before and after a reload")
 def resumption():
-    with Tls(files) as t:
+    with Tls(files, "session-reuse = 1\n") as t:
         for version, ciphers, cert in ((V13, None, "ec"), (V12, EC, "ec"), (V12, RSA, "rsa")):
             context = client_context(version, ciphers)
             with t.link(context) as link:
@@ -342,13 +343,13 @@ def linger():
         pid = t.processes("tls-relay")[0]
         end = time.monotonic() + 10
         with_errors = 0
-        while time.monotonic() < end and not is_gone(pid):
+        while time.monotonic() < end and pid in t.processes("tls-relay"):
             try:
                 link.client.send(b"x" * 1000)
             except OSError:
                 with_errors += 1
             time.sleep(0.05)
-        expect(is_gone(pid), "the relay is still there")
+        expect(pid not in t.processes("tls-relay"), "the relay is still there")
 
 
 # -- life --------------------------------------------------------------------------
@@ -422,14 +423,19 @@ def ancestor_dies():
 @case("session-reuse: relays serve several connections, as many as it says, each by itself")
 def reuse():
     with Tls(files, "session-reuse = 3\n") as t:
-        seen, exporters = set(), set()
+        seen, exporters, hellos = [], set(), set()
         for _ in range(12):
             with t.link() as link:
                 link.echo()
-                seen |= set(t.processes("tls-relay"))
+                seen += t.processes("tls-relay")
                 exporters.add(link.facts["exporter"])
-        expect(4 <= len(seen) <= 8, "%d relays for 12 connections" % len(seen))
+            expect(sleep_until(lambda: not t.processes("tls-relay")), "it goes on")
+        expect(max(map(seen.count, seen)) == 3, "served by %s" % seen)
         expect(len(exporters) == 12, "two handshakes are the same")
+        for _ in range(12):
+            hellos |= set(server_hello(t))
+        # A relay is put back to what it was: not its random numbers.
+        expect(len(hellos) == 24, "a random number comes twice")
         context = client_context(V13)
         with t.link(context) as link:
             link.echo()
@@ -438,6 +444,21 @@ def reuse():
         with t.link(context, session=session) as link:
             link.echo()
             expect(link.facts["resumed"] == "yes", link.facts)
+
+
+def server_hello(t):
+    """(its random number, its share of the key), as they are on the wire (RFC 8446 4.1.3)."""
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = client_context(V13)
+    client = context.wrap_bio(into, out, server_hostname="mx.test")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    link = t.connect()
+    link.client.sendall(out.read())
+    octets = receive(link.client, 122)
+    link.close()
+    expect(octets[0] == 22 and octets[5] == 2, "no ServerHello: %s" % octets.hex())
+    return octets[11:43], octets[-32:]
 
 
 @case("tls is told to stop: connections go on")

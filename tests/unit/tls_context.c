@@ -68,10 +68,24 @@ is_resumed(SSL_SESSION *session)
 }
 
 static void
+pack(struct packet *p)
+{
+	int pair[2];
+
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	packet_start(p, 'j');
+	ticket_add(p);
+	MUST(packet_send(pair[0], p, -1) == 0 && packet_recv(pair[1], p) == 1);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+}
+
+static void
 test_rotation(int version, const char *name)
 {
 	static int64_t now = HOUR; /* as the clock of a host that has just started */
 	SSL_SESSION *session;
+	struct packet keys;
 	bool resumed;
 
 	MUST(SSL_CTX_set_max_proto_version(client, version) == 1);
@@ -93,9 +107,16 @@ test_rotation(int version, const char *name)
 	TEST(!is_resumed(session), "%s: not after an idle night either", name);
 	SSL_SESSION_free(session);
 	session = talk(NULL, &resumed);
+	pack(&keys);
 	ticket_forget();
 	TEST(!is_resumed(session), "%s: not by who has forgotten the keys", name);
+	TEST(keys.n == TICKET_FIELDS && ticket_take(keys.field),
+	     "%s: keys travel with a job", name);
+	TEST(is_resumed(session), "%s: and are the same there", name);
+	keys.field[1] = "1234";
+	TEST(!ticket_take(keys.field), "%s: half a key is none", name);
 	SSL_SESSION_free(session);
+	ticket_forget();
 	now += 24 * HOUR;
 }
 
