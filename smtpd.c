@@ -385,6 +385,21 @@ run_keeper(int control)
 	}
 }
 
+/* A file has come to domains/, or gone, or another took its place. */
+static bool
+is_stale(void)
+{
+	static struct timespec seen;
+	struct stat st;
+	bool first = seen.tv_sec == 0;
+
+	if (stat(conf.domains, &st) == -1 ||
+	    (st.st_mtim.tv_sec == seen.tv_sec && st.st_mtim.tv_nsec == seen.tv_nsec))
+		return false;
+	seen = st.st_mtim;
+	return !first;
+}
+
 /* Helpers that we started ourselves start anew, when the last keeper of before is gone. */
 static void
 configured(void)
@@ -402,6 +417,7 @@ serve_listeners(const struct options *o, char **argv)
 		.become_nursery = become_nursery,
 		.run_session = run_session,
 		.session_hot = session_hot(),
+		.is_stale = is_stale,
 		.configured = configured,
 		.run_keeper = run_keeper,
 		/* With -L nobody else would start us again. */
@@ -414,6 +430,7 @@ serve_listeners(const struct options *o, char **argv)
 		if (strncmp(*a, "-L", 2) == 0)
 			setup.may_idle_out = false;
 	configured();
+	(void)is_stale(); /* from now on */
 	return front_run(&setup);
 }
 

@@ -98,6 +98,13 @@ on_signal(struct front *f)
 	}
 }
 
+static void
+renew_sessions(struct front *f)
+{
+	if (f->setup->is_stale() && spares_start(f) == -1)
+		log_error("no session can start: those of before stay", errno);
+}
+
 /* What the clock alone brings about. True when the loop is to end. */
 static bool
 tick(struct front *f)
@@ -109,6 +116,8 @@ tick(struct front *f)
 
 	if (now - f->last_sweep >= SWEEP_MS || f->stopping || f->restarting) {
 		f->last_sweep = now;
+		if (!f->stopping && !f->restarting)
+			renew_sessions(f);
 		for (int i = 0; i < LIMIT_CONNECTIONS; i++) {
 			const struct conn *c = &f->conns[i];
 

@@ -42,6 +42,8 @@ struct front_setup {
 	 */
 	void (*run_session)(void);
 	struct rewind_hot session_hot; /* what each of them writes to */
+	/* Asked now and then: what sessions know by their nursery's fork is no longer so. */
+	bool (*is_stale)(void);
 	/* *conf has been read anew: what hangs on it in this process is done anew. */
 	void (*configured)(void);
 	/* One keeper: takes jobs from the socket, says FRONT_DONE after each. */

@@ -6,7 +6,7 @@ import subprocess
 
 import servers
 from servers import (Accept, Greet, Listening, Missing, Notqmail, OpenSMTPD, Postern,
-                     Postfix, Reusing, tool)
+                     Postfix, Fresh, tool)
 
 Column = collections.namedtuple("Column", "key title unit")
 RATE = Column("rate", "rate", "/s")
@@ -73,7 +73,7 @@ class Hello(Figure):
     title = "Connect, EHLO, QUIT"
     about = ("10 clients, no message. `greet only` is the least that can run under "
              "tcpserver; `accept, fork, greet` needs no tcpserver and no exec.")
-    servers = (Postern, Greet, Notqmail, Listening, Accept, Reusing, OpenSMTPD, Postfix)
+    servers = (Postern, Greet, Notqmail, Listening, Accept, Fresh, OpenSMTPD, Postfix)
     columns = (RATE, CPU, Column("banner_ms", "to the banner", "ms"))
 
     def once(self, server):
@@ -85,7 +85,7 @@ class Banner(Figure):
     name = "banner"
     title = "Connect to banner, one client"
     about = "One connection after the other; the median and the 99th percentile."
-    servers = (Postern, Greet, Notqmail, Listening, Accept, Reusing, OpenSMTPD, Postfix)
+    servers = (Postern, Greet, Notqmail, Listening, Accept, Fresh, OpenSMTPD, Postfix)
     columns = (Column("banner_ms", "median", "ms"), Column("banner_p99", "p99", "ms"))
 
     def once(self, server):
@@ -109,7 +109,7 @@ class Deliver(Figure):
     title = "Delivered messages, a new connection each"
     about = ("4 KiB, 10 clients, one mailbox, timed until the last message is in new/; "
              "the peers with their packaged durability.")
-    servers = (Postern, Listening, Reusing, Notqmail, OpenSMTPD, Postfix, Sink)
+    servers = (Postern, Listening, Fresh, Notqmail, OpenSMTPD, Postfix, Sink)
     columns = (RATE, CPU, Column("session_ms", "session", "ms"))
     each = 1
     messages = 600
@@ -393,7 +393,7 @@ class Clients(Deliver):
     title = "Messages a second and memory against clients"
     about = ("4 KiB, a new connection each, by so many clients at once; and the private "
              "memory of all processes while so many clients idle after EHLO.")
-    servers = (Listening, Reusing, OpenSMTPD, Postfix)
+    servers = (Listening, Fresh, OpenSMTPD, Postfix)
     steps = (1, 3, 10, 30, 100)
     columns = (tuple(Column("rate%d" % n, "by %d" % n, "/s") for n in steps) +
                tuple(Column("mib%d" % n, "of %d" % n, "MiB") for n in steps))

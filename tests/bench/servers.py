@@ -244,16 +244,16 @@ class Postern(Server):
 
 
 class Listening(Postern):
-    """The listening entrance: no tcpserver, no exec, a fresh session process each."""
+    """The listening entrance: no tcpserver, no exec; session processes are rewound."""
     name = "postern -L"
 
     def script(self):
         return "exec %s -c %s -L 127.0.0.1:%s\n" % (self.smtpd, self.conf, self.port)
 
 
-class Reusing(Listening):
-    name = "postern -L, reuse"
-    keys = "session-reuse = 100\n"
+class Fresh(Listening):
+    name = "postern -L, fresh"
+    keys = "session-reuse = 1\n"
 
 
 class Notqmail(Server):

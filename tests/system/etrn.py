@@ -201,9 +201,14 @@ def _():
     expect(min(times) < 0.5, times)
     os.remove(os.path.join(folder, "lock"))
     place.set_conf("sending", "domains", "1")
-    start = time.monotonic()
-    code, text = c.docmd("ETRN", "many.test")
-    print("# and the answer 253 took %.1f ms" % ((time.monotonic() - start) * 1000))
+    for _ in range(300):
+        start = time.monotonic()
+        code, text = c.docmd("ETRN", "many.test")
+        took = time.monotonic() - start
+        if code != 252:
+            break
+        time.sleep(0.1)     # a run that was asked for before has just begun, and fails soon
+    print("# and the answer 253 took %.1f ms" % (took * 1000))
     expect((code, text) == (253, b"2.0.0 OK, 10000 pending messages started"), code, text)
     c.quit()
 

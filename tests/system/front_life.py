@@ -442,6 +442,22 @@ def _():
         check_mail(f.tree, "alice", ["of busy", "still here", "one more"])
 
 
+@case("ETRN is announced, or no longer, when a domain's file comes or goes")
+def _():
+    with front(mechanisms="PLAIN", auth_without_tls="yes") as f:
+        path = os.path.join(f.tree.dir, "domains", "held.test.conf")
+
+        def announced():
+            with f.connect() as client:
+                return "ETRN" in client.hello()
+        expect(not announced(), "without such a domain")
+        with open(path, "w") as file:
+            file.write("deliver = hold\netrn = alice@here.test\n")
+        wait_for(announced, "it does not come")
+        os.unlink(path)
+        wait_for(lambda: not announced(), "it stays")
+
+
 # -- idle exit ---------------------------------------------------------------------
 
 IDLE = 60                # seconds, the smallest there is
