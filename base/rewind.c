@@ -3,19 +3,16 @@
  * (restore()) trusts its registers, its text, and the image: no libc, no static data, no
  * canary.
  */
-#include "base/rewind.h"
+#include "base/rewind_own.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
-#if defined __x86_64__ && !defined __SANITIZE_ADDRESS__
+#if REWIND_IS_BUILT
 
 #include <elf.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -26,39 +23,10 @@
 
 #include "base/gate.h"
 
-#define PAGE ((size_t)4096)
-#define MAPPINGS 32
-#define REGIONS 160
-/* Zero pages between others: so few are not worth a region of their own. */
-#define GAP 4
-#define IMAGE_MAX ((size_t)64 << 20)
-#define SCRATCH_STACK PAGE
+#define PAGE REWIND_PAGE
 /* AVX-512 takes 2.7 KiB of it, AMX 11. */
 #define VECTORS_MAX ((size_t)16 << 10)
 #define TRAP_FLAGS 0x500UL /* TF and DF */
-
-struct region {
-	char *start;
-	const char *copy; /* NULL: all zero, and rarely written to: dropped */
-	size_t pages;
-};
-
-/* Shared and read-only; the copies follow. */
-struct image {
-	char *top;
-	void (*run)(void);
-	size_t n;
-	struct region region[REGIONS];
-};
-
-/* What children inherit and can write to. */
-struct mappings {
-	size_t n;
-	struct {
-		char *start;
-		size_t pages;
-	} at[MAPPINGS];
-};
 
 /* What the ancestor gives to a child that starts over. In no child's memory. */
 static struct registers {
@@ -68,7 +36,7 @@ static struct registers {
 	_Alignas(64) char vectors[VECTORS_MAX];
 } *registers;
 
-static struct image *image;
+static const struct rewind_image *image;
 static char *scratch; /* of restore(): its stack, which is in no region */
 
 /* -- in the child ------------------------------------------------------------------- */
@@ -92,7 +60,7 @@ copy_page(char *to, const char *from)
 }
 
 static __attribute__((no_stack_protector)) void
-copy_different(const struct region *r)
+copy_different(const struct rewind_region *r)
 {
 	for (size_t at = 0; at < r->pages * PAGE; at += PAGE)
 		if (differs((const uint64_t *)(const void *)(r->start + at),
@@ -102,7 +70,7 @@ copy_different(const struct region *r)
 
 /* madvise(2), MADV_DONTNEED: they are zero again when they are next touched. */
 static __attribute__((no_stack_protector)) void
-drop(const struct region *r)
+drop(const struct rewind_region *r)
 {
 	long result = SYS_madvise;
 
@@ -116,7 +84,7 @@ drop(const struct region *r)
 
 /* Entered with registers that the ancestor has set, at the top of the scratch stack. */
 static __attribute__((noreturn, no_stack_protector)) void
-restore(const struct image *im)
+restore(const struct rewind_image *im)
 {
 	for (size_t i = 0; i < im->n; i++) {
 		if (im->region[i].copy != NULL)
@@ -139,7 +107,7 @@ restore(const struct image *im)
 void
 rewind_clean(void)
 {
-	memset(scratch, 0, SCRATCH_STACK);
+	memset(scratch, 0, PAGE);
 }
 
 /* Where nobody traces any more this is its end, by SIGTRAP. */
@@ -189,7 +157,7 @@ learn_registers(pid_t pid)
 	registers->general.rip = (unsigned long)restore;
 	registers->general.rdi = (unsigned long)image;
 	/* As if called. */
-	registers->general.rsp = (unsigned long)scratch + SCRATCH_STACK - sizeof(void *);
+	registers->general.rsp = (unsigned long)scratch + PAGE - sizeof(void *);
 	registers->general.eflags &= ~TRAP_FLAGS;
 	registers->general.orig_rax = ~0UL; /* no system call to be taken up again */
 	return true;
@@ -220,114 +188,6 @@ rewind_signal(pid_t pid, int sig)
 	(void)gate_trace(PTRACE_CONT, pid, 0, (unsigned long)sig);
 }
 
-/* Lines of smaps (proc_pid_smaps(5)): where a mapping is, then its flags. */
-static bool
-find_mappings(FILE *maps, struct mappings *m)
-{
-	char line[512];
-	unsigned long start = 0, end = 0;
-
-	m->n = 0;
-	while (fgets(line, sizeof line, maps) != NULL) {
-		char *at;
-		unsigned long from = strtoul(line, &at, 16);
-
-		/* Other lines begin with a word, and a colon. */
-		if (at > line && *at == '-') {
-			start = from;
-			end = strtoul(at + 1, NULL, 16);
-		}
-		if (strncmp(line, "VmFlags:", 8) != 0 || strstr(line, " wr") == NULL ||
-		    strstr(line, " dc") != NULL)
-			continue;
-		if (m->n == MAPPINGS || strstr(line, " sh") != NULL)
-			return false;
-		m->at[m->n].start = (char *)start;
-		m->at[m->n++].pages = (end - start) / PAGE;
-	}
-	return m->n > 0 && ferror(maps) == 0;
-}
-
-static bool
-is_zero(const char *page)
-{
-	static const char zero[PAGE];
-
-	return memcmp(page, zero, PAGE) == 0;
-}
-
-static bool
-is_hot(const struct rewind_hot *hot, const char *page)
-{
-	for (; hot != NULL && hot->size > 0; hot++)
-		if (page + PAGE > hot->start && page < hot->start + hot->size)
-			return true;
-	return false;
-}
-
-/* Of the pages from p on, those that are to be treated alike; at least one. */
-static size_t
-count_alike(const struct rewind_hot *hot, const char *p, size_t pages, bool *copied)
-{
-	size_t n = 0, zero = 0;
-
-	*copied = is_hot(hot, p) || !is_zero(p);
-	for (; n < pages; n++, p += PAGE) {
-		bool copy = is_hot(hot, p) || !is_zero(p);
-
-		if (*copied) {
-			zero = copy ? 0 : zero + 1;
-			if (zero > GAP)
-				return n + 1 - zero;
-		} else if (copy) {
-			return n;
-		}
-	}
-	return n - (*copied ? zero : 0);
-}
-
-/* Splits mappings into regions; how many pages are to be copied. False: too many. */
-static bool
-find_regions(const struct mappings *m, const struct rewind_hot *hot, struct image *im,
-             size_t *pages)
-{
-	*pages = 0;
-	for (size_t i = 0; i < m->n; i++) {
-		size_t left = m->at[i].pages;
-		char *p = m->at[i].start;
-
-		while (left > 0) {
-			bool copied;
-			size_t n = count_alike(hot, p, left, &copied);
-
-			if (im->n == REGIONS)
-				return false;
-			/* The copy's place comes with the copy. */
-			im->region[im->n++] = (struct region){ p, copied ? p : NULL, n };
-			*pages += copied ? n : 0;
-			p += n * PAGE;
-			left -= n;
-		}
-	}
-	return true;
-}
-
-static void
-copy_regions(void)
-{
-	char *to = (char *)image + PAGE;
-
-	for (size_t i = 0; i < image->n; i++) {
-		struct region *r = &image->region[i];
-
-		if (r->copy == NULL)
-			continue;
-		memcpy(to, r->start, r->pages * PAGE);
-		r->copy = to;
-		to += r->pages * PAGE;
-	}
-}
-
 static bool
 make_room(void)
 {
@@ -335,27 +195,6 @@ make_room(void)
 	                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return registers != MAP_FAILED &&
 	       madvise(registers, sizeof *registers, MADV_DONTFORK) == 0;
-}
-
-static bool
-make_image(const struct mappings *m, const struct rewind_start_at *at)
-{
-	struct image found = { .top = at->top, .run = at->run, .n = 0 };
-	size_t pages;
-
-	_Static_assert(sizeof(struct image) <= PAGE, "the copies begin at the second page");
-	if (!find_regions(m, at->hot, &found, &pages) || pages * PAGE > IMAGE_MAX)
-		return false;
-	scratch = mmap(NULL, SCRATCH_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-	               -1, 0);
-	/* Shared: a private page could be dropped by who may call madvise(). */
-	image = mmap(NULL, (1 + pages) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-	             -1, 0);
-	if (scratch == MAP_FAILED || image == MAP_FAILED)
-		return false;
-	*image = found;
-	copy_regions();
-	return mprotect(image, (1 + pages) * PAGE, PROT_READ) == 0;
 }
 
 bool
@@ -388,24 +227,17 @@ rewind_is_possible(void)
 	return good;
 }
 
-int
-rewind_open(void)
-{
-	return open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
-}
-
 bool
 rewind_prepare(int maps, const struct rewind_start_at *at)
 {
-	FILE *f = maps == -1 ? NULL : fdopen(maps, "r");
-	struct mappings m;
-	bool good = f != NULL && make_room() && find_mappings(f, &m);
-
-	if (f != NULL)
-		(void)fclose(f); /* only read */
-	else if (maps != -1)
+	if (maps == -1)
+		return false;
+	if (!make_room()) {
 		(void)close(maps);
-	return good && make_image(&m, at);
+		return false;
+	}
+	image = rewind_make_image(maps, at, &scratch);
+	return image != NULL;
 }
 
 #else
@@ -414,12 +246,6 @@ bool
 rewind_is_possible(void)
 {
 	return false;
-}
-
-int
-rewind_open(void)
-{
-	return -1;
 }
 
 bool

@@ -1,0 +1,201 @@
+/*
+ * The image of rewind.h: what of a process's memory children inherit and can write to, and
+ * copies of it.
+ */
+#include "base/rewind_own.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int
+rewind_open(void)
+{
+	return REWIND_IS_BUILT ? open("/proc/self/smaps", O_RDONLY | O_CLOEXEC) : -1;
+}
+
+#if REWIND_IS_BUILT
+
+#define PAGE REWIND_PAGE
+#define MAPPINGS 32
+/* Zero pages between others: so few are not worth a region of their own. */
+#define GAP 4
+#define IMAGE_MAX ((size_t)64 << 20)
+
+/* What children inherit and can write to. */
+struct mappings {
+	size_t n;
+	struct {
+		char *start;
+		size_t pages;
+		bool file; /* what is dropped is not zero, but the file's */
+	} at[MAPPINGS];
+};
+
+/* Behind " rw-p 00000000 08:01 ". */
+static unsigned long
+read_inode(const char *s)
+{
+	for (int field = 0; field < 3; field++) {
+		s += strspn(s, " ");
+		s += strcspn(s, " ");
+	}
+	return strtoul(s, NULL, 10);
+}
+
+/* Lines of smaps (proc_pid_smaps(5)): where a mapping is, then its flags. */
+static bool
+find_mappings(FILE *maps, struct mappings *m)
+{
+	char line[4096 + 256]; /* a path, too */
+	unsigned long start = 0, end = 0, inode = 0;
+
+	m->n = 0;
+	while (fgets(line, sizeof line, maps) != NULL) {
+		char *at;
+		unsigned long from = strtoul(line, &at, 16);
+
+		/* Other lines begin with a word, and a colon. */
+		if (at > line && *at == '-') {
+			start = from;
+			end = strtoul(at + 1, &at, 16);
+			inode = read_inode(at);
+		}
+		if (strncmp(line, "VmFlags:", 8) != 0 || strstr(line, " wr") == NULL ||
+		    strstr(line, " dc") != NULL)
+			continue;
+		if (m->n == MAPPINGS || strstr(line, " sh") != NULL)
+			return false;
+		m->at[m->n].start = (char *)start;
+		m->at[m->n].file = inode != 0;
+		m->at[m->n++].pages = (end - start) / PAGE;
+	}
+	return m->n > 0 && ferror(maps) == 0;
+}
+
+static bool
+is_zero(const char *page)
+{
+	static const char zero[PAGE];
+
+	return memcmp(page, zero, PAGE) == 0;
+}
+
+static bool
+is_hot(const struct rewind_hot *hot, const char *page)
+{
+	for (; hot != NULL && hot->size > 0; hot++)
+		if (page + PAGE > hot->start && page < hot->start + hot->size)
+			return true;
+	return false;
+}
+
+/* Of the pages from p on, those that are to be treated alike; at least one. */
+static size_t
+count_alike(const struct rewind_hot *hot, const char *p, size_t pages, bool *copied)
+{
+	size_t n = 0, zero = 0;
+
+	*copied = is_hot(hot, p) || !is_zero(p);
+	for (; n < pages; n++, p += PAGE) {
+		bool copy = is_hot(hot, p) || !is_zero(p);
+
+		if (*copied) {
+			zero = copy ? 0 : zero + 1;
+			if (zero > GAP)
+				return n + 1 - zero;
+		} else if (copy) {
+			return n;
+		}
+	}
+	return n - (*copied ? zero : 0);
+}
+
+/* Splits mappings into regions; how many pages are to be copied. False: too many. */
+static bool
+find_regions(const struct mappings *m, const struct rewind_hot *hot, struct rewind_image *im,
+             size_t *pages)
+{
+	*pages = 0;
+	for (size_t i = 0; i < m->n; i++) {
+		size_t left = m->at[i].pages;
+		char *p = m->at[i].start;
+
+		while (left > 0) {
+			bool copied;
+			size_t n = left;
+
+			if (m->at[i].file)
+				copied = true;
+			else
+				n = count_alike(hot, p, left, &copied);
+
+			if (im->n == REWIND_REGIONS)
+				return false;
+			/* The copy's place comes with the copy. */
+			im->region[im->n++] = (struct rewind_region){ p, copied ? p : NULL, n };
+			*pages += copied ? n : 0;
+			p += n * PAGE;
+			left -= n;
+		}
+	}
+	return true;
+}
+
+static void
+copy_regions(struct rewind_image *image)
+{
+	char *to = (char *)image + PAGE;
+
+	for (size_t i = 0; i < image->n; i++) {
+		struct rewind_region *r = &image->region[i];
+
+		if (r->copy == NULL)
+			continue;
+		memcpy(to, r->start, r->pages * PAGE);
+		r->copy = to;
+		to += r->pages * PAGE;
+	}
+}
+
+static struct rewind_image *
+copy_all(const struct mappings *m, const struct rewind_start_at *at, char **scratch)
+{
+	struct rewind_image found = { .top = at->top, .run = at->run, .n = 0 };
+	struct rewind_image *image;
+	size_t pages;
+
+	_Static_assert(sizeof found <= PAGE, "the copies begin at the second page");
+	if (!find_regions(m, at->hot, &found, &pages) || pages * PAGE > IMAGE_MAX)
+		return NULL;
+	/* Before the copies are made, which have its address; and in none of the mappings. */
+	*scratch = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* Shared: a private page could be dropped by who may call madvise(). */
+	image = mmap(NULL, (1 + pages) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+	             -1, 0);
+	if (image == MAP_FAILED || *scratch == MAP_FAILED)
+		return NULL;
+	*image = found;
+	copy_regions(image);
+	return mprotect(image, (1 + pages) * PAGE, PROT_READ) == 0 ? image : NULL;
+}
+
+const struct rewind_image *
+rewind_make_image(int maps, const struct rewind_start_at *at, char **scratch)
+{
+	FILE *f = fdopen(maps, "r");
+	struct mappings m;
+	bool good = f != NULL && find_mappings(f, &m);
+
+	if (f != NULL)
+		(void)fclose(f); /* only read */
+	else
+		(void)close(maps);
+	return good ? copy_all(&m, at, scratch) : NULL;
+}
+
+#endif

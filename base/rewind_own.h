@@ -1,0 +1,40 @@
+/* What the two files of rewind.h share: the image, and who makes it. */
+#ifndef BASE_REWIND_OWN_H
+#define BASE_REWIND_OWN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/rewind.h"
+
+#if defined __x86_64__ && !defined __SANITIZE_ADDRESS__
+#define REWIND_IS_BUILT 1
+#else
+#define REWIND_IS_BUILT 0
+#endif
+
+#define REWIND_PAGE ((size_t)4096)
+#define REWIND_REGIONS 160
+
+struct rewind_region {
+	char *start;
+	const char *copy; /* NULL: all zero, and rarely written to: dropped */
+	size_t pages;
+};
+
+/* Shared and read-only; the copies follow. */
+struct rewind_image {
+	char *top;
+	void (*run)(void);
+	size_t n;
+	struct rewind_region region[REWIND_REGIONS];
+};
+
+/*
+ * Makes it, from /proc/self/smaps, which is closed, and before that *scratch, a page that is
+ * no part of it. NULL: it cannot be.
+ */
+const struct rewind_image *rewind_make_image(int maps, const struct rewind_start_at *at,
+                                             char **scratch);
+
+#endif
