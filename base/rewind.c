@@ -110,6 +110,26 @@ rewind_clean(void)
 	memset(scratch, 0, PAGE);
 }
 
+void
+rewind_rest(void)
+{
+	for (size_t i = 0; image != NULL && i < image->n; i++) {
+		const struct rewind_region *r = &image->region[i];
+		size_t first = 0; /* of a run of pages that are as they were */
+
+		for (size_t n = 0; r->shares && n <= r->pages; n++) {
+			size_t at = n * PAGE;
+
+			if (n < r->pages && !differs((const uint64_t *)(const void *)(r->start + at),
+			                             (const uint64_t *)(const void *)(r->copy + at)))
+				continue;
+			if (n > first)
+				(void)madvise(r->start + first * PAGE, (n - first) * PAGE, MADV_DONTNEED);
+			first = n + 1;
+		}
+	}
+}
+
 /* Where nobody traces any more this is its end, by SIGTRAP. */
 void
 rewind_wait(void)
@@ -236,8 +256,7 @@ rewind_prepare(int maps, const struct rewind_start_at *at)
 		(void)close(maps);
 		return false;
 	}
-	image = rewind_make_image(maps, at, &scratch);
-	return image != NULL;
+	return rewind_make_image(maps, at, &image, &scratch);
 }
 
 #else
@@ -259,6 +278,11 @@ rewind_prepare(int maps, const struct rewind_start_at *at)
 
 void
 rewind_clean(void)
+{
+}
+
+void
+rewind_rest(void)
 {
 }
 

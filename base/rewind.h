@@ -38,6 +38,7 @@ struct rewind_start_at {
 	void (*run)(void);
 	char *top;                    /* the end of its stack */
 	const struct rewind_hot *hot; /* up to one of size 0; or NULL */
+	bool rests;                   /* children call rewind_rest() */
 };
 
 /*
@@ -58,6 +59,12 @@ void rewind_wait(void);
 
 /* In a child that has started over: nothing is left of how it did. */
 void rewind_clean(void);
+
+/*
+ * In a child that will not do much for a while: pages of its heap that are as they were when
+ * it was forked are shared with the others again.
+ */
+void rewind_rest(void);
 
 /* In the ancestor: a child that rewind_wait() has stopped starts over. -1: it is gone. */
 int rewind_start(pid_t pid);

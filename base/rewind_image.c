@@ -33,6 +33,7 @@ struct mappings {
 		char *start;
 		size_t pages;
 		bool file; /* what is dropped is not zero, but the file's */
+		bool heap;
 	} at[MAPPINGS];
 };
 
@@ -53,6 +54,7 @@ find_mappings(FILE *maps, struct mappings *m)
 {
 	char line[4096 + 256]; /* a path, too */
 	unsigned long start = 0, end = 0, inode = 0;
+	bool heap = false;
 
 	m->n = 0;
 	while (fgets(line, sizeof line, maps) != NULL) {
@@ -64,6 +66,7 @@ find_mappings(FILE *maps, struct mappings *m)
 			start = from;
 			end = strtoul(at + 1, &at, 16);
 			inode = read_inode(at);
+			heap = strstr(at, "[heap]") != NULL;
 		}
 		if (strncmp(line, "VmFlags:", 8) != 0 || strstr(line, " wr") == NULL ||
 		    strstr(line, " dc") != NULL)
@@ -72,6 +75,7 @@ find_mappings(FILE *maps, struct mappings *m)
 			return false;
 		m->at[m->n].start = (char *)start;
 		m->at[m->n].file = inode != 0;
+		m->at[m->n].heap = heap;
 		m->at[m->n++].pages = (end - start) / PAGE;
 	}
 	return m->n > 0 && ferror(maps) == 0;
@@ -137,7 +141,8 @@ find_regions(const struct mappings *m, const struct rewind_hot *hot, struct rewi
 			if (im->n == REWIND_REGIONS)
 				return false;
 			/* The copy's place comes with the copy. */
-			im->region[im->n++] = (struct rewind_region){ p, copied ? p : NULL, n };
+			im->region[im->n++] = (struct rewind_region){ p, copied ? p : NULL, n,
+				copied && m->at[i].heap };
 			*pages += copied ? n : 0;
 			p += n * PAGE;
 			left -= n;
@@ -162,30 +167,70 @@ copy_regions(struct rewind_image *image)
 	}
 }
 
-static struct rewind_image *
-copy_all(const struct mappings *m, const struct rewind_start_at *at, char **scratch)
+/* A file in memory of that size; -1: none. */
+static int
+open_memory(size_t size)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+
+	if (fd != -1 && ftruncate(fd, (off_t)size) == 0)
+		return fd;
+	if (fd != -1)
+		(void)close(fd);
+	return -1;
+}
+
+/* In the place of what is there comes the same, by way of the image's file. */
+static bool
+share(const struct rewind_image *image, int fd)
+{
+	for (size_t i = 0; i < image->n; i++) {
+		const struct rewind_region *r = &image->region[i];
+
+		if (r->shares && mmap(r->start, r->pages * PAGE, PROT_READ | PROT_WRITE,
+		                      MAP_PRIVATE | MAP_FIXED, fd,
+		                      (off_t)(r->copy - (const char *)image)) == MAP_FAILED)
+			return false;
+	}
+	return true;
+}
+
+static bool
+copy_all(const struct mappings *m, const struct rewind_start_at *at,
+         const struct rewind_image **to, char **scratch)
 {
 	struct rewind_image found = { .top = at->top, .run = at->run, .n = 0 };
 	struct rewind_image *image;
-	size_t pages;
+	size_t pages, size;
+	bool good;
+	int fd;
 
 	_Static_assert(sizeof found <= PAGE, "the copies begin at the second page");
 	if (!find_regions(m, at->hot, &found, &pages) || pages * PAGE > IMAGE_MAX)
-		return NULL;
-	/* Before the copies are made, which have its address; and in none of the mappings. */
+		return false;
+	size = (1 + pages) * PAGE;
 	*scratch = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	fd = at->rests ? open_memory(size) : -1;
+	for (size_t i = 0; fd == -1 && i < found.n; i++)
+		found.region[i].shares = false;
 	/* Shared: a private page could be dropped by who may call madvise(). */
-	image = mmap(NULL, (1 + pages) * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-	             -1, 0);
-	if (image == MAP_FAILED || *scratch == MAP_FAILED)
-		return NULL;
-	*image = found;
-	copy_regions(image);
-	return mprotect(image, (1 + pages) * PAGE, PROT_READ) == 0 ? image : NULL;
+	image = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	             MAP_SHARED | (fd == -1 ? MAP_ANONYMOUS : 0), fd, 0);
+	*to = image;
+	good = image != MAP_FAILED && *scratch != MAP_FAILED;
+	if (good) {
+		*image = found;
+		copy_regions(image);
+		good = mprotect(image, size, PROT_READ) == 0 && share(image, fd);
+	}
+	if (fd != -1)
+		(void)close(fd);
+	return good;
 }
 
-const struct rewind_image *
-rewind_make_image(int maps, const struct rewind_start_at *at, char **scratch)
+bool
+rewind_make_image(int maps, const struct rewind_start_at *at,
+                  const struct rewind_image **image, char **scratch)
 {
 	FILE *f = fdopen(maps, "r");
 	struct mappings m;
@@ -195,7 +240,7 @@ rewind_make_image(int maps, const struct rewind_start_at *at, char **scratch)
 		(void)fclose(f); /* only read */
 	else
 		(void)close(maps);
-	return good ? copy_all(&m, at, scratch) : NULL;
+	return good && copy_all(&m, at, image, scratch);
 }
 
 #endif

@@ -14,12 +14,13 @@
 #endif
 
 #define REWIND_PAGE ((size_t)4096)
-#define REWIND_REGIONS 160
+#define REWIND_REGIONS 120
 
 struct rewind_region {
 	char *start;
 	const char *copy; /* NULL: all zero, and rarely written to: dropped */
 	size_t pages;
+	bool shares; /* it is a private mapping of its copy */
 };
 
 /* Shared and read-only; the copies follow. */
@@ -31,10 +32,10 @@ struct rewind_image {
 };
 
 /*
- * Makes it, from /proc/self/smaps, which is closed, and before that *scratch, a page that is
- * no part of it. NULL: it cannot be.
+ * Makes it, from /proc/self/smaps, which is closed, and *scratch, a page that is no part of
+ * it. Both are set before it is filled, so children know them. False: it cannot be.
  */
-const struct rewind_image *rewind_make_image(int maps, const struct rewind_start_at *at,
-                                             char **scratch);
+bool rewind_make_image(int maps, const struct rewind_start_at *at,
+                       const struct rewind_image **image, char **scratch);
 
 #endif

@@ -102,7 +102,7 @@ spawn_lock(const struct spawn *s)
 	/* By a child that needs the stack still. */
 	bool possible = !s->once && s->maps != -1 && rewind_is_possible();
 	struct rewind_hot hot[SPAWN_HOT + 2] = { { stack + sizeof stack - STACK_HOT, STACK_HOT } };
-	const struct rewind_start_at at = { serve, stack + sizeof stack, hot };
+	const struct rewind_start_at at = { serve, stack + sizeof stack, hot, s->rests };
 
 	memcpy(hot + 1, s->hot, sizeof s->hot);
 	run = s->run;

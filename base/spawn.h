@@ -20,6 +20,7 @@ struct spawn {
 	/* What a child does; when it returns, the child is rewound to do it again, or ends. */
 	void (*run)(void);
 	bool once;        /* a child serves once: it is not rewound, but ends */
+	bool rests;       /* it calls rewind_rest() */
 	struct rewind_hot hot[SPAWN_HOT]; /* size 0: none; beside them the stack's end is hot */
 	int maps;         /* of rewind_open(), or -1: children serve once. Closed. */
 };

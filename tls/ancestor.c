@@ -20,7 +20,7 @@ static noreturn void
 be_ancestor(int control, void (*run)(void), bool once)
 {
 	static char *no_environment[] = { NULL };
-	struct spawn s = { .run = run, .once = once };
+	struct spawn s = { .run = run, .once = once, .rests = true };
 
 	serve_hot(s.hot);
 	ticket_forget();

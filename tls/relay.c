@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/rewind.h"
 #include "base/spawn.h"
 #include "tls/heap.h"
 
@@ -184,6 +185,7 @@ rest(struct relay *r)
 	(void)madvise(r->in.buf, RELAY_BUFFER, MADV_DONTNEED); /* pages of their own */
 	(void)madvise(r->out.buf, RELAY_BUFFER, MADV_DONTNEED);
 	heap_rest();
+	rewind_rest();
 	spawn_trim_stack();
 }
 
