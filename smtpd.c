@@ -300,14 +300,16 @@ run_session(void)
 	struct session_setup setup = { 0 };
 	struct job j;
 
-	/* RLIMIT_CPU counts all that this process serves: it leaves before it is struck. */
-	if (job_recv(ANCESTOR_JOBS, &j) != 1 || clock_cpu_seconds() > LIMIT_SESSION_CPU / 2)
+	if (job_recv(ANCESTOR_JOBS, &j) != 1)
 		_exit(0);
 	set_up_session(&setup, &j, true);
 	setup.in = setup.out = j.conn;
 	setup.boundary = j.boundary;
 	(void)session_run(&setup); /* closes the connection */
 	(void)close(j.boundary);
+	/* RLIMIT_CPU counts all that this process serves: it leaves before it is struck. */
+	if (clock_cpu_seconds() > LIMIT_SESSION_CPU / 2)
+		_exit(0);
 }
 
 /* After the boundary's end: the client of a session that died hears why. */

@@ -104,14 +104,16 @@ order(struct brood *b)
 	return 0;
 }
 
-static void
+/* 0, or why nothing more could be ordered: it will be missed again. */
+static int
 top_up(struct brood *b)
 {
 	if (b->retired || b->n_ordered + b->n_waiting > b->setup.spares / 2)
-		return;
+		return 0;
 	while (b->n_ordered + b->n_waiting < b->setup.spares)
 		if (order(b) == -1)
-			return; /* it will be missed again */
+			return errno;
+	return 0;
 }
 
 static int
@@ -143,7 +145,7 @@ brood_new(const struct brood_setup *setup)
 	b->setup = *setup;
 	b->waiting = b->unused = -1;
 	(void)fcntl(setup->control, F_SETFL, O_NONBLOCK);
-	top_up(b);
+	(void)top_up(b);
 	return b;
 }
 
@@ -183,7 +185,7 @@ brood_busy(const struct brood *b)
 int
 brood_give(struct brood *b, int (*send)(int jobs, const void *what), const void *what)
 {
-	int slot;
+	int slot, err;
 
 	while ((slot = take(b)) != -1) {
 		if (send(b->at[slot].jobs, what) == 0) {
@@ -198,8 +200,9 @@ brood_give(struct brood *b, int (*send)(int jobs, const void *what), const void 
 		}
 		dismiss(b, slot);
 	}
-	top_up(b);
-	errno = EAGAIN;
+	err = top_up(b);
+	/* Words will come of those that are ordered or busy, and of nobody else. */
+	errno = b->n_ordered + b->n_busy > 0 ? EAGAIN : err;
 	return slot;
 }
 
@@ -277,7 +280,7 @@ brood_hear(struct brood *b, struct brood_news *news)
 		r = packet_recv(b->setup.control, &p);
 	while (r == 1 && p.letter == ANCESTOR_LIVES);
 	if (r == -1 && errno == EAGAIN) {
-		top_up(b);
+		(void)top_up(b);
 		return BROOD_NOTHING;
 	}
 	packet_close_fds(&p); /* none is ever meant for us */

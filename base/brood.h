@@ -35,8 +35,8 @@ unsigned brood_busy(const struct brood *b);
 
 /*
  * Has send() give *what to a child that waits, by its socket (0, or -1 with errno). The
- * child's slot, below ANCESTOR_CHILDREN; or -1 with errno: EAGAIN when none waits, but more
- * have been ordered: BROOD_BORN or BROOD_READY will come.
+ * child's slot, below ANCESTOR_CHILDREN; or -1 with errno: EAGAIN when none waits, but a
+ * word will come of one that is ordered or busy.
  */
 int brood_give(struct brood *b, int (*send)(int jobs, const void *what), const void *what);
 

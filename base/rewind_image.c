@@ -71,7 +71,8 @@ find_mappings(FILE *maps, struct mappings *m)
 		if (strncmp(line, "VmFlags:", 8) != 0 || strstr(line, " wr") == NULL ||
 		    strstr(line, " dc") != NULL)
 			continue;
-		if (m->n == MAPPINGS || strstr(line, " sh") != NULL)
+		/* Shared ones are not ours alone, and one that grows has no end. */
+		if (m->n == MAPPINGS || strstr(line, " sh") != NULL || strstr(line, " gd") != NULL)
 			return false;
 		m->at[m->n].start = (char *)start;
 		m->at[m->n].file = inode != 0;
