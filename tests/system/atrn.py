@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from dialin_talk import (DEADLINE, FOLDER, LOGIN, PASSWORD, Hop, Place, case, client, expect, run_cases, trees,
-                         wait_for)
+                         wait_for, where_named)
 
 D = "far.test"
 place = Place("odmr", "submission")
@@ -347,8 +347,8 @@ def _():
     os.chmod(rc, 0o600)
 
     def fetchmail():
-        return subprocess.run(["fetchmail", "-v", "-f", rc, "--nosyslog", "--pidfile",
-                               os.path.join(place.dir, "pid")], stdin=subprocess.DEVNULL,
+        return subprocess.run(where_named("fetchmail", "-v", "-f", rc, "--nosyslog", "--pidfile",
+                               os.path.join(place.dir, "pid")), stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               env=dict(os.environ, HOME=place.dir, LC_ALL="C"),
                               timeout=DEADLINE)

@@ -30,6 +30,13 @@ def expect(good, *what):
         raise AssertionError(" ".join(str(w) for w in what))
 
 
+def where_named(*command):
+    """The command where this host's name is one that resolves: fetchmail asks for it."""
+    if not trees.is_root():
+        return list(command)
+    return ["unshare", "--uts", "sh", "-c", 'hostname localhost && exec "$@"', "sh", *command]
+
+
 def wait_for(condition, what, seconds=DEADLINE):
     until = time.monotonic() + seconds
     while not (value := condition()):
