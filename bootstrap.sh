@@ -19,7 +19,7 @@ TRY_PACKAGES='ucspi-tcp'
 CHECK_PACKAGES='python3 git procps util-linux iproute2 libseccomp-dev
 	clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc valgrind
 	ucspi-tcp daemontools xinetd haproxy systemd systemd-container mmdebstrap
-	swaks curl msmtp s-nail bsd-mailx mutt fetchmail git-email libmailtools-perl cron
+	swaks curl msmtp s-nail bsd-mailx mutt ca-certificates fetchmail git-email libmailtools-perl cron
 	dovecot-imapd dovecot-lmtpd libsasl2-modules strace bash-completion
 	nsd unbound ldnsutils dns-root-data fail2ban openssl libnet-ssleay-perl libauthen-sasl-perl libdigest-hmac-perl'
 
