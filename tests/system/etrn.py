@@ -106,6 +106,7 @@ def _():
     place.forget_asking(D)
     before = hop.connections
     place.put(D, "later@" + D)          # 450: it stays, and must not be tried again
+    asked_at = time.monotonic()
     c = client(place)
     codes = [etrn(c=c)[0] for _ in range(300)]
     c.quit()
@@ -119,7 +120,9 @@ def _():
     place.put(D, "ok-new@" + D)
     expect(etrn()[0] == 252)
     wait_for(lambda: hop.received("ok-new@" + D) == 1, "new mail goes at once")
-    expect(hop.commands.count("RCPT TO:<later@%s>" % D) == 1, "one attempt")
+    # Unless the machine was so busy that "a moment ago" is over.
+    expect(hop.commands.count("RCPT TO:<later@%s>" % D) == 1 or
+           time.monotonic() - asked_at > 2, "one attempt")
     place.drop(D)
 
 
