@@ -487,7 +487,7 @@ def check_forgotten(pid):
       root=True)
 def _():
     marker = b"a-foot-in-the-door"
-    with front() as f:
+    with front(session_reuse="100") as f:
         pids = set()
         for _ in range(5):
             with f.connect() as client:
@@ -508,7 +508,7 @@ def _():
 @case("a session that stops in the midst of its connection starts over, without it")
 def _():
     probe = os.path.join(os.path.dirname(trees.default_smtpd()), "test", "smtpd-probe")
-    with front(program=probe) as f:
+    with front(session_reuse="100", program=probe) as f:
         for _ in range(3):
             with f.connect() as client:
                 client.hello()
