@@ -17,8 +17,8 @@
 #include "relay/client_auth.h"
 #include "relay/client_send.h"
 #include "relay/sender_lock.h"
-#include "relay/client_timed.h"
 #include "relay/sender_message.h"
+#include "relay/sender_outcome.h"
 
 /* Longest that any deadline may be: a day. */
 #define SECONDS_MAX 86400
@@ -29,17 +29,11 @@ struct sender {
 	enum send_tls policy;
 	bool login_tried;
 	bool used;              /* a message was sent over the connection */
-	unsigned told;          /* outcomes of this message */
-	/* Those that are to be told in one packet: recipients from..to, and list before them. */
-	bool pending;
-	unsigned from, to;
-	char list[LIMIT_OUTCOME_LIST];
-	struct text listed;     /* into list */
-	struct client_verdict verdict;
 	char hello[LIMIT_DOMAIN + 3];
 	struct packet in, out;
 	struct client client;
 	struct client_message message;
+	struct sender_outcome outcome; /* of this message */
 };
 
 static struct sender s; /* one in a process */
@@ -104,78 +98,6 @@ say_ready(void)
 	packet_add(&s.out, s.client.host);
 	packet_add(&s.out, s.client.tls ? "yes" : "");
 	return send_out(-1);
-}
-
-/* Gone before a word of its own about this message, the first of which answers MAIL. */
-static bool
-is_gone_at_mail(const struct client_verdict *v)
-{
-	return s.used && s.told == 0 && s.client.io.trouble == CLIENT_CLOSED && !v->remote &&
-	       strcmp(v->text, "connection closed at MAIL") == 0;
-}
-
-/* What stands in from..to goes into the list. */
-static void
-add_range(void)
-{
-	if (s.listed.len > 0)
-		text_addc(&s.listed, ' ');
-	text_addu(&s.listed, s.from);
-	if (s.to > s.from) {
-		text_addc(&s.listed, '-');
-		text_addu(&s.listed, s.to);
-	}
-}
-
-static void
-tell_outcomes(void)
-{
-	const struct client_verdict *v = &s.verdict;
-	const struct client *c = &s.client;
-	char class[2] = { v->class, '\0' };
-
-	if (!s.pending)
-		return;
-	add_range();
-	s.pending = false;
-	packet_start(&s.out, SEND_OUTCOME);
-	packet_add(&s.out, s.list);
-	packet_add(&s.out, class);
-	packet_add(&s.out, v->enhanced);
-	packet_add(&s.out, v->text);
-	packet_add(&s.out, v->remote ? "remote" : "local");
-	packet_add(&s.out, v->class != '2'                       ? "" :
-	                   client_timed_is_lost(c, &s.message) ? "by" :
-	                   c->offer.have & EXT_DSN             ? "" : "yes");
-	/* Nobody there: the next wait on the connection ends it all. */
-	(void)send_out(-1);
-}
-
-/* One final reply is for all that were taken, and told at once. */
-static void
-report(void *arg, unsigned i, const struct client_verdict *v)
-{
-	bool same = s.pending && v->class == s.verdict.class && v->remote == s.verdict.remote &&
-	            strcmp(v->enhanced, s.verdict.enhanced) == 0 &&
-	            strcmp(v->text, s.verdict.text) == 0;
-
-	(void)arg;
-	if (is_gone_at_mail(v))
-		return; /* as is_stale(), found a moment later */
-	s.told++;
-	if (same && i == s.to + 1) {
-		s.to = i;
-		return;
-	}
-	if (same && s.listed.len < sizeof s.list - 32) {
-		add_range();
-	} else {
-		tell_outcomes();
-		text_init(&s.listed, s.list, sizeof s.list);
-		s.verdict = *v;
-		s.pending = true;
-	}
-	s.from = s.to = i;
 }
 
 static bool
@@ -418,7 +340,8 @@ take_message(void)
 
 	if (sender_read_message(&s.in, m))
 		r = receive_recipients(m);
-	s.told = 0;
+	s.outcome = (struct sender_outcome){ .boundary = s.boundary, .used = s.used, .out = &s.out,
+		.client = &s.client, .message = m };
 	s.client.resume_from = m->eager ? 0 : LIMIT_RESUME_FROM;
 	s.client.progress = m->eager ? say_progress : NULL;
 	if (r == NEXT_PACKET) {
@@ -426,8 +349,8 @@ take_message(void)
 		if (s.used && is_stale())
 			s.client.unusable = true;
 		else
-			client_send(&s.client, m, report, NULL);
-		tell_outcomes();
+			client_send(&s.client, m, sender_outcome_add, &s.outcome);
+		sender_outcome_tell(&s.outcome);
 		client_send_end(&s.client);
 		s.used = true;
 		say_end();
