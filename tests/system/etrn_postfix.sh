@@ -27,31 +27,7 @@ for to in one two three; do
 		"$to@site.test" "$tmp/message"
 done
 
-mkdir "$tmp/conf"
-cat >"$tmp/conf/main.cf" <<-END
-	compatibility_level = 3.6
-	myhostname = site.test
-	mydestination =
-	inet_interfaces = loopback-only
-	inet_protocols = ipv4
-	maillog_file = /var/log/postfix.log
-	mynetworks =
-	smtpd_relay_restrictions = reject_unauth_destination
-	virtual_mailbox_domains = site.test
-	virtual_mailbox_base = /var/mail
-	virtual_mailbox_maps = static:site/
-	virtual_uid_maps = static:61092
-	virtual_gid_maps = static:61092
-	default_transport = error
-END
-for service in "127.0.0.1:$site inet n - n - - smtpd" 'cleanup unix n - n - 0 cleanup' \
-	'qmgr unix n - n 300 1 qmgr' 'rewrite unix - - n - - trivial-rewrite' \
-	'bounce unix - - n - 0 bounce' 'defer unix - - n - 0 bounce' \
-	'trace unix - - n - 0 bounce' 'error unix - - n - - error' \
-	'virtual unix - n n - - virtual' 'anvil unix - - n - 1 anvil' \
-	'postlog unix-dgram n - n - 1 postlogd' 'proxymap unix - - n - - proxymap'; do
-	echo "$service"
-done >"$tmp/conf/master.cf"
+configure_postfix_site "$site" site.test
 cat >"$tmp/ask" <<-END
 	import smtplib, ssl
 	c = smtplib.SMTP("127.0.0.1", $submission, "site.test", timeout=20)

@@ -13,39 +13,17 @@ command -v dpkg >/dev/null && unpack_postfix >"$tmp/out" 2>&1 ||
 PEERS=${PEERS:-$BUILD/peers}
 export BUILD PEERS
 site=$(free_port)
-mkdir "$tmp/conf"
-cat >"$tmp/conf/main.cf" <<-END
-	compatibility_level = 3.6
-	myhostname = far.test
-	mydestination =
-	inet_interfaces = loopback-only
-	inet_protocols = ipv4
-	maillog_file = /var/log/postfix.log
-	mynetworks =
+configure_postfix_site "$site" far.test
+cat >>"$tmp/conf/main.cf" <<-END
 	message_size_limit = 100000000
 	virtual_mailbox_limit = 0
-	smtpd_relay_restrictions = reject_unauth_destination
-	virtual_mailbox_domains = far.test
-	virtual_mailbox_base = /var/mail
-	virtual_mailbox_maps = static:far/
-	virtual_uid_maps = static:61092
-	virtual_gid_maps = static:61092
-	default_transport = error
 END
-for service in "127.0.0.1:$site inet n - n - - smtpd" 'cleanup unix n - n - 0 cleanup' \
-	'qmgr unix n - n 300 1 qmgr' 'rewrite unix - - n - - trivial-rewrite' \
-	'bounce unix - - n - 0 bounce' 'defer unix - - n - 0 bounce' \
-	'trace unix - - n - 0 bounce' 'error unix - - n - - error' \
-	'virtual unix - n n - - virtual' 'anvil unix - - n - 1 anvil' \
-	'postlog unix-dgram n - n - 1 postlogd' 'proxymap unix - - n - - proxymap'; do
-	echo "$service"
-done >"$tmp/conf/master.cf"
 cat >"$tmp/inside" <<'END'
 set -eu
 . "$3/postfix-inside.sh"
 chmod 1777 "$root/var/mail"
 trap 'chroot "$root" postfix stop; cp "$root/var/log/postfix.log" "$1/postfix.log"' EXIT
-python3 "$3/line_peer.py" postfix "$4" a@far.test "$root/var/mail/far/new" >"$1/said"
+python3 "$3/line_peer.py" postfix "$4" a@far.test "$root/var/mail/site/new" >"$1/said"
 END
 unshare -m --propagation private sh "$tmp/inside" "$tmp" "$place" \
 	"$here" "$site" >"$tmp/out" 2>&1 ||

@@ -1,6 +1,7 @@
 /* base/num.h: decimals with bounds and suffixes. */
 #include "base/num.h"
 
+#include "base/text.h"
 #include "tests/unit/test.h"
 
 static const struct {
@@ -81,11 +82,17 @@ test_ranges(void)
 	for (size_t i = 0; i < LENGTH(lists); i++) {
 		const char *s = lists[i].s;
 		uint64_t from, to;
-		char read[64] = "";
+		char read[64];
+		struct text t;
 
-		while (parse_range(&s, 9, &from, &to))
-			(void)sprintf(read + strlen(read), "%s%ju-%ju", read[0] == '\0' ? "" : " ",
-			              (uintmax_t)from, (uintmax_t)to);
+		text_init(&t, read, sizeof read);
+		while (parse_range(&s, 9, &from, &to)) {
+			text_add(&t, t.len == 0 ? "" : " ");
+			text_addu(&t, from);
+			text_addc(&t, '-');
+			text_addu(&t, to);
+		}
+		MUST(text_ok(&t));
 		TEST(strcmp(read, lists[i].read) == 0 && (*s == '\0') == lists[i].whole,
 		     "parse_range of %s reads %s", show(lists[i].s), show(lists[i].read));
 	}

@@ -91,6 +91,8 @@ test_times(void)
 static void
 test_original(void)
 {
+	static char large[LIMIT_REPORT_MESSAGE + 100];
+
 	start();
 	TEST(has(REPORT_FAILED, "text/rfc822-headers") && has(REPORT_FAILED, "\nSubject: one\n") &&
 	     !has(REPORT_FAILED, "\nbody\n"), "its header");
@@ -101,8 +103,8 @@ test_original(void)
 	e.body = BODY_BINARYMIME;
 	TEST(!has(REPORT_FAILED, "\nbody\n"), "BINARYMIME: its header");
 	e.body = BODY_8BITMIME;
-	set(strcat(strcpy(repeat('x', LIMIT_REPORT_MESSAGE + 100), "Subject: s\n\n"),
-	           repeat('y', LIMIT_REPORT_MESSAGE)));
+	(void)snprintf(large, sizeof large, "Subject: s\n\n%s", repeat('y', LIMIT_REPORT_MESSAGE));
+	set(large);
 	TEST(!has(REPORT_FAILED, "yyy") && has(REPORT_FAILED, "Subject: s\n"), "too long: its header");
 	set("\nno header\n");
 	e.ret = RET_HDRS;

@@ -225,7 +225,7 @@ test_many(void)
 	for (int i = 0; i < LIMIT_FORWARD_TARGETS; i++) {
 		snprintf(name, sizeof name, "p.test/m%03d", i);
 		make_box(name, NULL);
-		n += sprintf(list + n, "m%03d@p.test\n", i);
+		n += snprintf(list + n, sizeof list - (size_t)n, "m%03d@p.test\n", i);
 	}
 	list[n - (int)strlen("m499@p.test\n")] = '\0';
 	make_box("p.test/list", list);

@@ -6,6 +6,7 @@
 
 #include <time.h>
 
+#include "base/text.h"
 #include "tests/fuzz/reference.h"
 #include "tests/unit/test.h"
 
@@ -188,7 +189,7 @@ test_finish(void)
 		struct stream st;
 
 		stream_init(&st, CHUNK);
-		strcpy(buf, ends[i].in);
+		MUST(text_copy(buf, sizeof buf, ends[i].in));
 		(void)stream_eat(&st, buf, strlen(buf));
 		stream_finish(&st);
 		TEST(st.bare == ends[i].bare, "the last chunk ends in %s: %s", show(ends[i].in),

@@ -70,20 +70,23 @@ show_n(const char *s, size_t len)
 	static char bufs[8][320];
 	static unsigned turn;
 	char *buf = bufs[turn++ % 8];
-	char *p = buf;
+	size_t n = 0;
 
-	*p++ = '"';
+	buf[n++] = '"';
 	for (size_t i = 0; i < len && i < 60; i++) {
 		unsigned char c = (unsigned char)s[i];
 
 		if (c == '\r' || c == '\n')
-			p += sprintf(p, "\\%c", c == '\r' ? 'r' : 'n');
+			n += (size_t)snprintf(buf + n, 5, "\\%c", c == '\r' ? 'r' : 'n');
 		else if (c < ' ' || c > '~' || c == '\\')
-			p += sprintf(p, "\\x%02x", c);
+			n += (size_t)snprintf(buf + n, 5, "\\x%02x", c);
 		else
-			*p++ = (char)c;
+			buf[n++] = (char)c;
 	}
-	sprintf(p, len > 60 ? "\"... (%zu octets)" : "\"", len);
+	if (len > 60)
+		(void)snprintf(buf + n, sizeof bufs[0] - n, "\"... (%zu octets)", len);
+	else
+		(void)snprintf(buf + n, sizeof bufs[0] - n, "\"");
 	return buf;
 }
 
