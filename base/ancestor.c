@@ -51,9 +51,33 @@ report(char letter, uint64_t first, uint64_t second)
 	(void)packet_send(CONTROL, &p, -1);
 }
 
+/* No order any more, and the master sees it; children go when they are done. */
+static void
+leave(struct ancestor *a)
+{
+	if (a->open)
+		(void)close(CONTROL);
+	a->open = false;
+}
+
+/* It takes what is left of RLIMIT_CPU along, whoever has used it. */
+static bool
+is_used_up(pid_t pid)
+{
+	/* clock_getcpuclockid(3), without its look whether pid is there. */
+	clockid_t clock = (clockid_t)((~(unsigned)pid << 3) | 2);
+	struct timespec used;
+
+	return clock_gettime(clock, &used) == 0 && used.tv_sec >= LIMIT_SESSION_CPU / 2;
+}
+
 static void
 on_stop(struct ancestor *a, unsigned slot, int sig)
 {
+	if (sig == SIGTRAP && is_used_up(a->child[slot].pid)) {
+		rewind_signal(a->child[slot].pid, SIGKILL);
+		return;
+	}
 	if (!spawn_stopped(a->child[slot].pid, sig))
 		return;
 	report(a->child[slot].born ? ANCESTOR_READY : ANCESTOR_BORN, slot, 0);
@@ -80,6 +104,9 @@ reap(struct ancestor *a)
 		a->child[slot].pid = 0;
 		a->alive--;
 		report(ANCESTOR_ENDED, slot, (uint64_t)status);
+		/* One that was never born: tracing is forbidden by now. The next ancestor knows. */
+		if (!a->child[slot].born)
+			leave(a);
 	}
 }
 
@@ -155,7 +182,7 @@ serve(struct ancestor *a)
 
 		reap(a);
 		if (ordered && !take_order(a))
-			a->open = false; /* children go when they are done */
+			leave(a);
 		if (a->owed != -1)
 			fork_owed(a);
 	}

@@ -46,6 +46,7 @@ spares_on_nursery(struct front *f)
 			break;
 		case BROOD_ENDED:
 			front_count_death(f, nursery_log_death(news.status));
+			connection_retry(f); /* perhaps the last of whom a word would have come */
 			break;
 		case BROOD_SHORT:
 			log_error("fork a session", news.status);
