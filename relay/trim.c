@@ -48,6 +48,17 @@ by_owner(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
+/*
+ * Has a commit linked this message to where it goes? Then a mailbox or the queue has its octets
+ * in any case, so to remove it here makes no room; and only what is known of it here keeps a
+ * client whose commit was cut off from a second copy.
+ */
+static bool
+is_linked(const struct stat *st)
+{
+	return st->st_nlink > 1;
+}
+
 static unsigned
 read_held(int dir, struct held *held)
 {
@@ -61,7 +72,8 @@ read_held(int dir, struct held *held)
 		(void)close(fd); /* only read */
 	while (d != NULL && n < HELD_MAX && (e = readdir(d)) != NULL) {
 		if (partial_kind(e->d_name) != PARTIAL_DATA ||
-		    fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISREG(st.st_mode))
+		    fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+		    !S_ISREG(st.st_mode) || is_linked(&st))
 			continue;
 		(void)text_copy(held[n].name, PARTIAL_NAME, e->d_name); /* by its kind */
 		held[n].at = st.st_mtime;
@@ -106,37 +118,56 @@ lock_head(int dir, const char *head)
 	return -1;
 }
 
+/* All files of the transaction with this KEY.p; or, where they stay, whether one is linked. */
+static bool
+each_file(int dir, const char *head, bool remove)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	const struct dirent *e;
+	bool linked = d == NULL; /* nobody knows */
+	struct stat st;
+
+	if (d == NULL && fd != -1)
+		(void)close(fd); /* only read */
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (strncmp(e->d_name, head, PARTIAL_KEY) != 0 ||
+		    partial_kind(e->d_name) == PARTIAL_STRAY)
+			continue;
+		if (remove)
+			tidy_remove(dir, e->d_name);
+		else if (partial_kind(e->d_name) == PARTIAL_DATA)
+			linked |= fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			          is_linked(&st);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	return linked;
+}
+
 /*
- * All files of the transaction to which `name` belongs, KEY.p first, so whatever is left of them
- * after a crash is found by nobody. The lock is a commit's.
+ * The transaction to which `name` belongs, KEY.p first, so whatever is left of its files after a
+ * crash is found by nobody. The lock is a commit's, which links while it has it.
  */
 static bool
 remove_transaction(int dir, const char *name)
 {
 	char head[PARTIAL_NAME];
-	const struct dirent *e;
-	int lock, fd;
-	DIR *d;
+	bool stays;
+	int lock;
 
 	partial_head_name(head, name);
 	lock = lock_head(dir, head);
 	if (lock == -1 && errno != ENOENT)
 		return false;
-	if (lock != -1)
+	stays = lock != -1 && each_file(dir, head, false);
+	if (lock != -1 && !stays)
 		tidy_remove(dir, head);
-	fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = fd != -1 ? fdopendir(fd) : NULL;
-	while (d != NULL && (e = readdir(d)) != NULL)
-		if (strncmp(e->d_name, head, PARTIAL_KEY) == 0 &&
-		    partial_kind(e->d_name) != PARTIAL_STRAY)
-			tidy_remove(dir, e->d_name);
-	if (d != NULL)
-		(void)closedir(d);
-	else if (fd != -1)
-		(void)close(fd);
+	if (!stays)
+		(void)each_file(dir, head, true);
 	if (lock != -1)
 		(void)close(lock); /* lets go of it */
-	return true;
+	return !stays;
 }
 
 /* The owner's oldest that may go. False: there is none. */

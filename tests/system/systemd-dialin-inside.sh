@@ -120,5 +120,51 @@ check 'dialin units: and at the site what came of it' sh -c '
 check 'dialin units: nothing was killed by a filter' sh -c '
 	! grep -E "died|SYS|core|event=error" /run/journal'
 check 'dialin units: nothing waits' [ ! -e /var/lib/postern/spool/site.test ]
+
+# What the timer starts also clears away what clients left that did not come back.
+owner=0123456789abcde
+as_postern() { setpriv --reuid postern --regid postern --clear-groups "$@"; }
+# held N AGE SIZE: an interrupted message of the owner N, a hexadecimal digit.
+held() {
+	key=/var/lib/postern/partial/$owner$1-00000000000000000000000000000000
+	as_postern touch "$key.p" "$key.1.e"
+	as_postern truncate -s "$3" "$key.1.m"
+	as_postern touch -d "$2" "$key.p" "$key.1.e" "$key.1.m"
+}
+left() { # NAMES of owners
+	ls /var/lib/postern/partial >/run/partial
+	[ "$(sed -n "s/^$owner\(.\)-.*/\1/p" /run/partial | uniq -c | awk '{ print $2 $1 }' |
+		tr '\n' ' ')" = "$1" ]
+}
+gone() { [ ! -e "/var/lib/postern/tmp/$1" ]; }
+held 1 '4 days ago' 1000
+held 2 '2 days ago' 1000
+held 3 '1 day ago' 2G
+cp -p "$key.1.m" "$key.2.m"
+# Resumed an hour ago: its envelope is as old as its first day.
+held 4 '1 hour ago' 1000
+as_postern touch -d '4 days ago' "$key.1.e"
+# Its commit was cut off when it had a link already.
+held 5 '2 days ago' 3G
+as_postern ln "$key.1.m" /var/lib/postern/mail/linked
+# The rules of systemd-tmpfiles as if all their ages had passed: no file of a transaction goes
+# by its own age.
+as_postern touch /var/lib/postern/tmp/crashed
+sed 's/ [0-9][0-9]*[hdw]$/ 1us/' /usr/local/lib/tmpfiles.d/postern.conf >/run/now.conf
+check 'dialin units: systemd-tmpfiles cleans' systemd-tmpfiles --clean /run/now.conf
+check 'dialin units: what a crash has left in tmp/' gone crashed
+check 'dialin units: and no file of a transaction' left '13 23 34 43 53 '
+as_postern touch -d '2 days ago' /var/lib/postern/tmp/crashed
+as_postern touch -d '1 day ago' /var/lib/postern/tmp/young
+check 'dialin units: the run of the timer' systemctl start postern-flush-due.service
+check 'dialin units: removes what a client has left for three days, and what is too much' \
+	wait_for left '23 43 53 '
+check 'dialin units: and what is too old in tmp/' wait_for gone crashed
+check 'dialin units: not what may be in use' [ -e /var/lib/postern/tmp/young ]
+check 'dialin units: it says so' wait_for in_journal 'event=tidied file=crashed'
+check 'dialin units: as a process that nothing kills' sh -c '
+	journalctl --no-pager -o cat -u postern-flush-due.service >/run/journal &&
+	grep -q "event=tidied" /run/journal && ! grep -Ew "died|SYS|core" /run/journal'
+rm -f /var/lib/postern/partial/$owner* /var/lib/postern/mail/linked /var/lib/postern/tmp/young
 check 'dialin units: they stop' systemctl stop postern-fetch@isp.timer postern-odmr.socket \
 	postern.socket postern.service

@@ -221,6 +221,33 @@ test_trim_own(int dir)
 	TEST_STR(left(dir, '3'), "23456789", "too many of one: the oldest two go");
 }
 
+/* A commit that was cut off between its links and "done": a retry must find it. */
+static void
+test_trim_linked(int dir)
+{
+	char name[128], late[128];
+
+	hold(dir, 'a', 0, 2 * GIB, 80000);
+	hold(dir, 'a', 1, GIB, 70000);
+	hold(dir, 'a', 2, GIB, 60000);
+	snprintf(name, sizeof name, "000000000000000a-%032x.1.m", 0);
+	MUST(linkat(dir, name, dir, "mailbox", 0) == 0);
+	trim(dir);
+	TEST_STR(left(dir, 'a'), "012", "what is linked elsewhere takes no room, and stays");
+	/* A message that goes on in a copy has two files, and either may be the one. */
+	hold(dir, 'a', 3, GIB, 90000);
+	snprintf(name, sizeof name, "000000000000000a-%032x.1.m", 3);
+	snprintf(late, sizeof late, "000000000000000a-%032x.2.m", 3);
+	put(dir, late, "x");
+	set_age(dir, late, 90000);
+	MUST(linkat(dir, late, dir, "another", 0) == 0);
+	trim(dir);
+	TEST_STR(left(dir, 'a'), "023", "nor does a transaction go of which one file is linked");
+	MUST(unlinkat(dir, "mailbox", 0) == 0 && unlinkat(dir, "another", 0) == 0);
+	trim(dir);
+	TEST_STR(left(dir, 'a'), "2", "they go like others when nobody has them any more");
+}
+
 static void
 test_trim_all(int dir)
 {
@@ -267,6 +294,7 @@ main(void)
 	test_partial_age(dir);
 	dir = scratch();
 	test_trim_own(dir);
+	test_trim_linked(scratch());
 	test_trim_all(dir);
 	return 0;
 }
