@@ -148,7 +148,7 @@ do_recipient(struct keeper *k)
 	if (!k->transaction.partial.resumed)
 		a = transaction_add(&k->transaction, &to, k->notify, k->orcpt);
 	else
-		a = resume_is_recipient(&k->transaction, &to) ? ANSWER_YES : ANSWER_FIXED;
+		a = resume_recipient(&k->transaction, &to);
 	k->notify = 0;
 	k->orcpt[0] = '\0';
 	if (a != ANSWER_YES)

@@ -69,8 +69,11 @@ void request_end_transaction(struct keeper *k);
 bool resume_do_transid(struct keeper *k);
 bool resume_do_note(struct keeper *k);
 bool resume_do_park(struct keeper *k);
-/* Is it among the recipients that a resumed transaction has already? */
-bool resume_is_recipient(const struct transaction *t, const struct address *a);
+/*
+ * RCPT to a resumed transaction. ANSWER_YES: it has this recipient already. ANSWER_FIXED: it could
+ * be one, but not of this transaction any more. Or why it cannot.
+ */
+enum answer resume_recipient(struct transaction *t, const struct address *a);
 
 /* request_timed.c: DELIVERBY, FUTURERELEASE, MT-PRIORITY. */
 bool timed_do(struct keeper *k);

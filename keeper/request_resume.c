@@ -93,14 +93,27 @@ resume_do_park(struct keeper *k)
 	return true;
 }
 
-bool
-resume_is_recipient(const struct transaction *t, const struct address *a)
+static bool
+is_recipient(const struct transaction *t, const struct address *a)
 {
-	if (t->partial.file.mark.state == PARTIAL_DONE)
-		return true; /* who they were is forgotten; all had it */
-	for (unsigned i = 0; i < t->n_recipients; i++)
-		if (strcmp(t->recipients[i].address.local, a->local) == 0 &&
-		    strcasecmp(t->recipients[i].address.domain, a->domain) == 0)
+	/* Read when it was found. */
+	const struct envelope *e = &t->envelope;
+
+	for (unsigned i = 0; i < e->n; i++)
+		if (strcmp(e->to[i].address.local, a->local) == 0 &&
+		    strcasecmp(e->to[i].address.domain, a->domain) == 0)
 			return true;
 	return false;
+}
+
+enum answer
+resume_recipient(struct transaction *t, const struct address *a)
+{
+	enum answer why;
+
+	if (is_recipient(t, a))
+		return ANSWER_YES;
+	/* Who was refused hears why once more; nobody can join. */
+	why = transaction_try(t, a);
+	return why == ANSWER_YES ? ANSWER_FIXED : why;
 }

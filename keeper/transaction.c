@@ -203,6 +203,24 @@ transaction_add(struct transaction *t, const struct address *to, unsigned notify
 	return ANSWER_YES;
 }
 
+enum answer
+transaction_try(struct transaction *t, const struct address *to)
+{
+	struct targets *out = &t->targets;
+	unsigned destinations = out->n_destinations, links = out->n_links, remotes = out->n_remotes;
+	uint64_t limit = t->limit;
+	enum answer answer;
+
+	t->resolver->recipient = t->n_recipients;
+	answer = resolve(t, to, &limit);
+	out->n_destinations = destinations;
+	out->n_links = links;
+	out->n_remotes = remotes;
+	if (answer != ANSWER_YES)
+		log_refused(t, to, answer);
+	return answer;
+}
+
 int
 transaction_write_trace(struct transaction *t)
 {

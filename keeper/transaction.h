@@ -64,6 +64,8 @@ enum answer transaction_begin(struct transaction *t, const struct mail_from *fro
 /* notify and orcpt as in struct recipient. */
 enum answer transaction_add(struct transaction *t, const struct address *to,
                             unsigned notify, const char *orcpt);
+/* What transaction_add() would answer for a recipient that does not come to it; t stays as it is. */
+enum answer transaction_try(struct transaction *t, const struct address *to);
 
 /* Makes the message file, trace lines written; t->message.fd is for the session. */
 enum answer transaction_open(struct transaction *t);

@@ -65,7 +65,8 @@ const struct reply reply_need_sender = { 503, "5.5.1", "send MAIL first" };
 const struct reply reply_need_recipient = { 503, "5.5.1", "no valid recipients" };
 const struct reply reply_nested = { 503, "5.5.1", "a message is already begun, try RSET" };
 const struct reply reply_in_chunks = { 503, "5.5.1", "only BDAT or RSET may follow BDAT" };
-const struct reply reply_fixed = { 503, "5.5.1",
+/* RFC 5321 4.5.3.1.10: with 452 a client sends to this one in another transaction. */
+const struct reply reply_fixed = { 452, "4.5.3",
 	"this transaction is resumed, its recipients are fixed" };
 const struct reply reply_complete = { 554, "5.5.0",
 	"this message was complete, nothing was to follow" };
