@@ -30,19 +30,21 @@ HARDEN =
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-D__SANITIZE_ADDRESS__=1
 STATIC =
-STATIC_PIE =
+STATIC_TLS =
 else
 SANITIZE =
 # DESIGN.md 1.5: smtpd starts once per connection, and a static start is cheapest.
 STATIC = -static
 # What a session needs lies together; the linker that has no INSERT does without.
 ORDER = -Wl,-T,smtpd.ld
-# tls starts rarely and reads strangers' octets: another layout at each start. Without the
-# static library it is linked as usual. (libcrypto's resolver, which is never called, makes
-# the linker warn.) The page size is for tls/huge.c: a segment begins where a huge page may.
-STATIC_PIE_FLAGS = -static-pie -Wl,--no-warnings -Wl,-z,max-page-size=0x200000
-STATIC_PIE := $(shell echo 'int main(void){return 0;}' | $(CC) $(STATIC_PIE_FLAGS) \
-	-x c -o /dev/null - -lssl -lcrypto 2>/dev/null && echo '$(STATIC_PIE_FLAGS)')
+# tls starts rarely and reads strangers' octets: another layout at each start. The page size
+# is for tls/huge.c: a segment begins where a huge page may. Some builds of OpenSSL (that of
+# Debian 13) need zlib and zstd beside them. Without all that it is linked as usual.
+STATIC_PIE = -static-pie -Wl,-z,max-page-size=0x200000
+STATIC_TLS = $(shell for more in '' '-lz' '-lz -lzstd'; do \
+	printf '\043include <openssl/ssl.h>\nint main(void){return !SSL_CTX_new(TLS_method());}' | \
+	$(CC) $(STATIC_PIE) -x c -o /dev/null - -x none -lssl -lcrypto $$more 2>/dev/null && \
+	{ echo "$(STATIC_PIE) $$more"; break; }; done)
 endif
 ALL_CFLAGS = -std=gnu17 -I. -D_GNU_SOURCE -DSYSCONFDIR='"$(SYSCONFDIR)"' \
 	-DLOCALSTATEDIR='"$(LOCALSTATEDIR)"' $(WARN) $(HARDEN) $(SANITIZE) $(CFLAGS)
@@ -102,8 +104,13 @@ AUTH_PAM = auth-pam.c auth/interface.c base/clock.c base/journal.c base/log.c ba
 $(BUILD)/auth-pam: $(call objects,$(AUTH_PAM))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpam
 
+# libcrypto's resolver and dlopen(), which are never called, make the linker warn. To hush
+# it by --no-warnings would also have it leave out what is missing.
 $(BUILD)/tls: $(call objects,tls.c $(TLS) $(BASE))
-	$(CC) $(ALL_LDFLAGS) $(STATIC_PIE) -o $@ $^ $(TLS_LIBS)
+	$(eval static := $(STATIC_TLS))
+	$(CC) $(ALL_LDFLAGS) $(filter-out -l%,$(static)) -o $@ $^ $(TLS_LIBS) \
+		$(filter -l%,$(static)) 2>$@.err || { cat $@.err >&2; rm $@.err; exit 1; }
+	@grep -v -e 'in statically linked' -e ': in function' $@.err >&2; rm $@.err
 
 $(BUILD)/sts: $(call objects,sts.c $(STS) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(STS_LIBS)

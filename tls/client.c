@@ -11,6 +11,7 @@
 #include "base/ca.h"
 #include "base/ip.h"
 #include "base/log.h"
+#include "tls/context.h"
 #include "tls/heap.h"
 
 /* Fields of TLS_CONNECT. */
@@ -42,7 +43,7 @@ make(bool authorities)
 
 	if (ctx == NULL)
 		return NULL;
-	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+	(void)SSL_CTX_set_options(ctx, CONTEXT_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 	                          SSL_OP_NO_TICKET |
 	                          /* A cut is an end; what it means is for SMTP to say. */
 	                          SSL_OP_IGNORE_UNEXPECTED_EOF);

@@ -91,8 +91,11 @@ verify_client(X509_STORE_CTX *store, void *arg)
 static void
 set_groups(SSL_CTX *ctx)
 {
-	/* Libraries before 3.5 do not know the hybrid one (draft-ietf-tls-ecdhe-mlkem). */
-	if (SSL_CTX_set1_groups_list(ctx, "X25519MLKEM768:" GROUPS) != 1)
+	/*
+	 * Libraries before 3.5 do not know the hybrid one (draft-ietf-tls-ecdhe-mlkem). The
+	 * slash: a client that knows it is asked for it, though it has begun with another.
+	 */
+	if (SSL_CTX_set1_groups_list(ctx, "X25519MLKEM768 / " GROUPS) != 1)
 		(void)SSL_CTX_set1_groups_list(ctx, GROUPS); /* else the defaults stay */
 	ERR_clear_error();
 }
@@ -104,7 +107,7 @@ context_new(void)
 
 	if (ctx == NULL)
 		return NULL;
-	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+	(void)SSL_CTX_set_options(ctx, CONTEXT_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 	                          SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
 	                          /* A cut is an end; what it means is for SMTP to say. */
 	                          SSL_OP_IGNORE_UNEXPECTED_EOF);

@@ -11,6 +11,17 @@
 
 #include "base/conf.h"
 
+/*
+ * Nothing is compressed, of which OpenSSL 3.2 has a second kind, certificates (RFC 8879):
+ * a stranger's would be unpacked before anything is known of him.
+ */
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+#define CONTEXT_NO_COMPRESSION (SSL_OP_NO_COMPRESSION | \
+	SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION)
+#else
+#define CONTEXT_NO_COMPRESSION SSL_OP_NO_COMPRESSION
+#endif
+
 struct context_name {
 	char name[LIMIT_DOMAIN + 1]; /* lower case; "" = the default one */
 	SSL_CTX *ctx;

@@ -84,10 +84,14 @@ class Secure(Client):
             self.sock.sendall(text.encode() if isinstance(text, str) else text)
 
     def reply(self):
-        try:
-            return super().reply()
-        except ssl.SSLError:
-            return ""               # cut off without close_notify
+        for _ in range(2):
+            try:
+                return super().reply()
+            except ssl.SSLError:
+                return ""           # cut off without close_notify
+            except BrokenPipeError:
+                pass                # of another connection's write, which Python 3.13 mixes up
+        return ""
 
     def begin_data(self, text):
         """Up to the middle of a message."""

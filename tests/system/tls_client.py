@@ -42,8 +42,9 @@ openssl("req", "-new", "-key", files["old.key"], "-subj", "/CN=mx.example", "-ou
 with open(files["old.ext"], "w", encoding="ascii") as f:
     f.write("subjectAltName=DNS:mx.example\n")
 openssl("x509", "-req", "-in", files["old.csr"], "-CA", files["between.crt"], "-CAkey",
-        files["between.key"], "-set_serial", "7", "-days", "-1", "-extfile", files["old.ext"],
-        "-out", files["old.crt"])
+        files["between.key"], "-set_serial", "7", "-extfile", files["old.ext"], "-out",
+        files["old.crt"], *(("-days", "-1") if ssl.OPENSSL_VERSION_INFO < (3, 4) else
+                            ("-not_before", "20200101000000Z", "-not_after", "20200201000000Z")))
 for name in ("leaf", "wild", "part", "domain", "address", "cn", "old"):
     with open(files[name + ".pem"], "w", encoding="ascii") as out:
         for part in (name, "between", "ca"):

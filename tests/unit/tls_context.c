@@ -120,6 +120,59 @@ test_rotation(int version, const char *name)
 	now += 24 * HOUR;
 }
 
+/* What the library calls the group that both sides agree on; "" = no handshake. */
+static const char *
+agree(void)
+{
+	static char name[64];
+	SSL *s = SSL_new(server), *c = SSL_new(client);
+	int group = 0;
+	BIO *a, *b;
+
+	MUST(s != NULL && c != NULL && BIO_new_bio_pair(&a, 0, &b, 0) == 1);
+	SSL_set_bio(s, a, a);
+	SSL_set_bio(c, b, b);
+	SSL_set_accept_state(s);
+	SSL_set_connect_state(c);
+	for (int i = 0; i < 10; i++) {
+		(void)SSL_do_handshake(c);
+		(void)SSL_do_handshake(s);
+	}
+	if (SSL_is_init_finished(s) && SSL_is_init_finished(c))
+		group = (int)SSL_get_negotiated_group(s);
+	(void)snprintf(name, sizeof name, "%s", group == 0 ? "" : SSL_group_to_name(s, group));
+	SSL_free(s);
+	SSL_free(c);
+	ERR_clear_error();
+	return name;
+}
+
+/*
+ * Groups: the hybrid one where the library of both sides knows it (OpenSSL 3.5), else what
+ * a client offers of ours, and nothing else.
+ */
+static void
+test_groups(void)
+{
+	bool hybrid = SSL_CTX_set1_groups_list(client, "P-256:X25519MLKEM768") == 1;
+
+	ERR_clear_error();
+	MUST(SSL_CTX_set_max_proto_version(client, TLS1_3_VERSION) == 1);
+	if (hybrid)
+		TEST_STR(agree(), "X25519MLKEM768", "a client that can gets the hybrid group");
+	else
+		printf("skip a client that can gets the hybrid group: OpenSSL before 3.5\n");
+	MUST(SSL_CTX_set1_groups_list(client, "X25519:P-384") == 1);
+	TEST_STR(agree(), "x25519", "one that cannot gets X25519");
+	MUST(SSL_CTX_set1_groups_list(client, "P-384") == 1);
+	TEST_STR(agree(), "secp384r1", "P-384 is among ours");
+	MUST(SSL_CTX_set1_groups_list(client, "P-521") == 1);
+	TEST_STR(agree(), "", "P-521 is not");
+	MUST(SSL_CTX_set_max_proto_version(client, TLS1_2_VERSION) == 1 &&
+	     SSL_CTX_set1_groups_list(client, "P-256") == 1);
+	TEST_STR(agree(), "secp256r1", "TLS 1.2 has P-256");
+}
+
 static void
 test_names(void)
 {
@@ -167,6 +220,7 @@ main(void)
 	make_server();
 	test_rotation(TLS1_3_VERSION, "TLS 1.3");
 	test_rotation(TLS1_2_VERSION, "TLS 1.2");
+	test_groups();
 	test_names();
 	test_alpn();
 	SSL_CTX_free(server);
