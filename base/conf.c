@@ -11,7 +11,8 @@
 #include "base/timed.h"
 
 #define NETWORKS "addresses or networks such as 192.0.2.0/24 2001:db8::/32, host bits zero"
-#define PATHS "one or two paths, once, in a section [tls NAME] with a domain name"
+#define PATHS "one or two paths, \"quoted\" where they hold a blank or comma, given once; in a " \
+	"section [tls NAME] with a domain name, of which 32 may be"
 #define TLS_WORDS "may, must, verify or never"
 #define SOCKET "a path of at most 107 octets"
 #define EXPIRE_MAX ((uint64_t)30 * 86400)

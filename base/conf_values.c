@@ -124,6 +124,29 @@ find_identity(struct conf_tls *t, const char *section)
 	return id;
 }
 
+/*
+ * A word, or what is between quotation marks: there blanks and commas are the path's.
+ * False at the end; what is no path comes out empty.
+ */
+static bool
+next_path(const char **s, char *path, size_t cap)
+{
+	struct text t;
+	size_t len;
+
+	*s += strspn(*s, " \t,");
+	if (**s != '"')
+		return ini_word(s, path, cap);
+	len = strcspn(++*s, "\"");
+	text_init(&t, path, cap);
+	text_addn(&t, *s, len);
+	*s += len;
+	if (**s != '"' || strchr(" \t,", (*s)[1]) == NULL || !text_ok(&t))
+		path[0] = '\0'; /* left open, or followed by something */
+	*s += **s == '"';
+	return true;
+}
+
 /* min says which of the two. */
 bool
 conf_paths(const struct ini_key *k, const struct ini_value *v)
@@ -136,7 +159,7 @@ conf_paths(const struct ini_key *k, const struct ini_value *v)
 
 	if (n == NULL || *n > 0)
 		return false;
-	for (; ini_word(&s, word, sizeof word); ++*n)
+	for (; next_path(&s, word, sizeof word); ++*n)
 		if (*n == LIMIT_CERTS || word[0] == '\0' ||
 		    !text_copy(k->min == CONF_CERT ? id->cert[*n] : id->key[*n], LIMIT_FILE, word))
 			return false;

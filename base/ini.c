@@ -10,7 +10,7 @@
 #include "base/num.h"
 #include "base/text.h"
 
-#define SECTION_MAX 48 /* octets of a section name that libinih keeps */
+#define SECTION_KEPT 49 /* octets of a section's name that libinih keeps; it drops the rest */
 
 bool
 ini_uint(const struct ini_key *k, const struct ini_value *v)
@@ -110,6 +110,14 @@ ini_error(struct ini_file *f, const char *what, const char *name, const char *ex
 	f->report(f->context, message);
 }
 
+static int
+cut_section(struct ini_file *f)
+{
+	ini_error(f, "unknown section", "(very long)", NULL);
+	f->section_told = true;
+	return 1;
+}
+
 /* libinih calls this for each key; a continuation line comes as the key again. */
 static int
 handle_key(void *user, const char *section, const char *name, const char *value)
@@ -119,6 +127,12 @@ handle_key(void *user, const char *section, const char *name, const char *value)
 	struct ini_value v = { section, value, f->base };
 	bool known_section = false;
 
+	if (strlen(section) >= SECTION_KEPT) {
+		/* An indented one has not come by check_section(). */
+		if (strncmp(section, f->section, SECTION_KEPT) != 0)
+			return f->section_told ? 1 : cut_section(f);
+		v.section = section = f->section;
+	}
 	for (; k->name != NULL; k++) {
 		bool same = is_section(k, section);
 
@@ -145,21 +159,21 @@ handle_key(void *user, const char *section, const char *name, const char *value)
 static void
 check_section(struct ini_file *f, const char *line)
 {
-	char name[LIMIT_DOMAIN + 16];
+	const char *name = f->section;
 	const struct ini_key *k = f->keys;
 	struct text t;
 
 	if (line[0] != '[')
 		return;
-	text_init(&t, name, sizeof name);
+	text_init(&t, f->section, sizeof f->section);
 	text_addn(&t, line + 1, strcspn(line + 1, "]\r\n"));
-	if (t.len > SECTION_MAX)
-		t.bad = true; /* libinih would cut it */
 	while (k->name != NULL && (!text_ok(&t) || !is_section(k, name)))
 		k++;
 	f->section_told = k->name == NULL && strchr(line, ']') != NULL;
 	if (f->section_told)
 		ini_error(f, "unknown section", text_ok(&t) ? name : "(very long)", NULL);
+	if (!text_ok(&t))
+		f->section[0] = '\0'; /* a part of it is no name */
 }
 
 /* libinih's reader, in fgets's form: one line, its end included. */

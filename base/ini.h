@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/limits.h"
+
 /* Told of each error as "FILE:LINE: what is wrong, expected what". */
 typedef void ini_report(void *context, const char *message);
 
@@ -45,6 +47,7 @@ struct ini_file {
 	uint64_t seen[2];          /* one bit for each row */
 	unsigned line;
 	bool section_told;         /* this section is unknown, and that has been said */
+	char section[LIMIT_SECTION + 1]; /* the present one, where libinih would cut its name */
 	size_t len, at;            /* of buf */
 	char buf[4096];
 };

@@ -68,6 +68,8 @@
 #define LIMIT_WRITE 1024
 /* One configuration line. */
 #define LIMIT_CONF_LINE 4096
+/* Octets of a section's name: "tls " and a domain. */
+#define LIMIT_SECTION (4 + LIMIT_DOMAIN)
 /* Connections at once that a configuration may allow. */
 #define LIMIT_CONNECTIONS 10000
 /* Logins that may ask for a domain's mail, and queues (ETRN #NAME) it belongs to. */

@@ -4,7 +4,9 @@
 #define NETWORKS "addresses or networks such as 192.0.2.0/24 2001:db8::/32, host bits zero"
 #define HOST "a host name such as mx.example.org (A-labels)"
 #define MECHANISMS "names of SASL mechanisms such as PLAIN LOGIN SCRAM-SHA-256, or none"
-#define PATHS "one or two paths, once, in a section [tls NAME] with a domain name"
+#define PATHS "one or two paths, \"quoted\" where they hold a blank or comma, given once; in a " \
+	"section [tls NAME] with a domain name, of which 32 may be"
+#define LONG "a.very.long.name.of.a.mail.host.in.a.deep.tree.example"
 #define RESOLVERS "up to 8 resolvers, each ADDRESS or ADDRESS@PORT"
 #define DAYS "a time such as 5m, 1s to 7d"
 
@@ -192,9 +194,24 @@ static const struct {
 	{ "a name's certificate twice",
 	  "hostname = a.b\n[tls c.d]\ncert = e.pem\ncert = f.pem\n",
 	  "postern.conf:4: bad value for 'cert', expected " PATHS "\n" },
-	{ "a section name that libinih would cut",
-	  "hostname = a.b\n[tls a.very.long.name.of.a.mail.host.in.a.deep.tree.example]\ncert = a\n",
+	{ "a quotation that is left open", "hostname = a.b\ntls-cert = \"e.pem\n",
+	  "postern.conf:2: bad value for 'tls-cert', expected " PATHS "\n" },
+	{ "a quotation with something behind it", "hostname = a.b\ntls-cert = \"e\".pem\n",
+	  "postern.conf:2: bad value for 'tls-cert', expected " PATHS "\n" },
+	{ "a quotation with nothing in it", "hostname = a.b\ntls-key = \"\"\n",
+	  "postern.conf:2: bad value for 'tls-key', expected " PATHS "\n" },
+	{ "three words that were to be one path",
+	  "hostname = a.b\ntls-cert = /etc/my own files/e.pem\n",
+	  "postern.conf:2: bad value for 'tls-cert', expected " PATHS "\n" },
+	{ "a section of a name that is none", "hostname = a.b\n[tls " LONG "..b]\ncert = a\n",
+	  "postern.conf:3: bad value for 'cert', expected " PATHS "\n" },
+	{ "a long section that is none of ours", "hostname = a.b\n[x" LONG "]\ncert = a\n",
+	  "postern.conf:2: unknown section 'x" LONG "'\n" },
+	{ "a section too long for a domain",
+	  "hostname = a.b\n[tls " LONG LONG LONG LONG LONG "]\ncert = a\n",
 	  "postern.conf:2: unknown section '(very long)'\n" },
+	{ "an indented one that libinih would cut", "hostname = a.b\n[limits]\n  [tls " LONG "]\ncert = a\n",
+	  "postern.conf:4: unknown section '(very long)'\n" },
 	{ "not key = value", "hostname = a.b\nwhat is this\nsize = 1M\n",
 	  "postern.conf:2: not understood, expected [section], key = value or # comment\n" },
 	{ "an open section", "hostname = a.b\n[limits\n",
@@ -284,6 +301,42 @@ test_tls(void)
 	     "a tree of its own starts its helpers itself");
 }
 
+/* libinih keeps 49 octets of a section's name; a domain has up to 253. */
+static void
+test_long_names(void)
+{
+	static const char content[] = "hostname = a.b\ntls-cert = e\ntls-key = f\n"
+		"[tls " LONG "." LONG "." LONG "." LONG ".org]\ncert = g\nkey = h\n"
+		"[limits]\nerrors = 7\n"
+		"[tls " LONG "." LONG "." LONG "." LONG ".net]\ncert = i\nkey = j\n";
+	static struct conf_tls t;
+	static struct conf c;
+
+	TEST(load(&c, content, strlen(content)) == 0, "names of 223 octets are read");
+	(void)conf_load_tls(&c, &t, path_of("postern.conf"), report, NULL);
+	TEST(t.n == 3 && c.errors == 7, "each is a section of its own");
+	TEST_STR(t.at[1].name, LONG "." LONG "." LONG "." LONG ".org", "the first");
+	TEST_STR(t.at[2].name, LONG "." LONG "." LONG "." LONG ".net", "the second");
+	TEST_STR(t.at[2].key[0], path_of("j"), "with its key");
+}
+
+static void
+test_quoted_paths(void)
+{
+	static const char content[] = "hostname = a.b\n"
+		"tls-cert = \"my e, 1.pem\", \"/r s.pem\"\ntls-key=e\"1.key \"/r s.key\"\n";
+	static struct conf_tls t;
+	static struct conf c;
+
+	TEST(load(&c, content, strlen(content)) == 0, "quoted paths are read");
+	(void)conf_load_tls(&c, &t, path_of("postern.conf"), report, NULL);
+	TEST(t.n == 1 && t.at[0].certs == 2 && t.at[0].keys == 2, "two of each");
+	TEST_STR(t.at[0].cert[0], path_of("my e, 1.pem"), "with blank and comma");
+	TEST_STR(t.at[0].cert[1], "/r s.pem", "and the next one");
+	TEST_STR(t.at[0].key[0], path_of("e\"1.key"), "a mark within is the path's");
+	TEST_STR(t.at[0].key[1], "/r s.key", "beside one that is quoted");
+}
+
 static void
 test_many_networks(void)
 {
@@ -323,6 +376,8 @@ main(void)
 	test_keys();
 	test_files();
 	test_long_lines();
+	test_long_names();
+	test_quoted_paths();
 	test_tls();
 	test_many_networks();
 	test_defaults();
