@@ -31,7 +31,7 @@ static int print_help(struct admin *a);
 static const struct command commands[] = {
 	/* noun      verb        run            operands  options       needs */
 	{ "init",    NULL,       init_tree,     1, 1,
-	  OPT_HOSTNAME | OPT_DOMAIN | OPT_USER | OPT_PASSWORD | OPT_OWNER | OPT_SESSION_USER, 0,
+	  OPT_HOSTNAME | OPT_DOMAIN | OPT_USER | OPT_PASSWORD | OPT_USERS, 0,
 	  "DIR", "make a working tree to start from", help_init },
 	{ "domain",  "add",      domain_add,    1, 1,     0,            NEED_CONF,
 	  "NAME", "take mail for a domain", help_domain_add },

@@ -20,6 +20,8 @@ struct admin {
 	const char *user;         /* --user */
 	const char *owner;        /* --owner */
 	const char *session_user; /* --session-user */
+	const char *auth_user;    /* --auth-user */
+	const char *tls_user;     /* --tls-user */
 	bool json;
 	bool force;
 	bool password_stdin;
@@ -64,6 +66,9 @@ enum option_bit {
 	OPT_USER = 1 << 6,
 	OPT_OWNER = 1 << 7,
 	OPT_SESSION_USER = 1 << 8,
+	OPT_AUTH_USER = 1 << 9,
+	OPT_TLS_USER = 1 << 10,
+	OPT_USERS = OPT_OWNER | OPT_SESSION_USER | OPT_AUTH_USER | OPT_TLS_USER,
 	OPT_CRAM_MD5 = 1 << 16,
 	OPT_DIGEST_MD5 = 1 << 17,
 	OPT_FINGERPRINT = 1 << 18,

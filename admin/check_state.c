@@ -65,6 +65,10 @@ check_part(int state, const struct admin *a, const struct part *p, const struct 
 	}
 	if (p->owner == ANY_USER && st.st_uid != 0)
 		uid = st.st_uid;
+	if (p->owner == ANY_USER && uid == own->st_uid && is_system(state, a, own))
+		finding(out, CHECK_WARNING, where, "it belongs to the owner of the mail, so a keeper "
+		        "that is taken over could read the passwords' verifiers" ADVICE "give it a "
+		        "user of its own: chown -R postern-auth:postern-auth '%s'", where);
 	if (p->owner == JAILER && is_system(state, a, own))
 		uid = 0;
 	check_owner(out, where, &st, uid, p->forbidden);

@@ -12,9 +12,10 @@ const char help_init[] =
 	"Prints how to start the server and how to send a first message.\n"
 	"\n"
 	"As an ordinary user the whole tree belongs to you. As root, mail belongs to the\n"
-	"user postern and sessions run as postern-session; both must exist. When DIR is\n"
-	SYSCONFDIR "/postern, mailboxes are in " LOCALSTATEDIR "/lib/postern, otherwise in\n"
-	"DIR/state.\n"
+	"user postern, sessions run as postern-session, passwords belong to postern-auth,\n"
+	"and all three must exist; the key belongs to postern-tls where that user exists.\n"
+	"When DIR is " SYSCONFDIR "/postern, mailboxes are in " LOCALSTATEDIR "/lib/postern,\n"
+	"otherwise in DIR/state.\n"
 	"\n"
 	"Example: postern init ~/mail --hostname mx.example.org --domain example.org --user me\n";
 const char help_domain_add[] =

@@ -247,6 +247,10 @@ tell_next(const struct plan *p)
 	if (p->system)
 		say("Start smtpd as root, or by the units that come with it, so that its session "
 		    "gets a user of its own.\n");
+	if (p->system && p->auth.uid == p->keeper.uid)
+		say("The passwords belong to the owner of the mail, who could read them: to give "
+		    "them\na user of their own, make the user postern-auth and\n"
+		    "  chown -R postern-auth:postern-auth %s/auth\n", quote(q[0], c->state));
 }
 
 /* The configuration that the tree will have, for what is made before it is written. */

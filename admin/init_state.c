@@ -36,6 +36,41 @@ find_user(const char *name, const char *option, struct user_ids *ids)
 	return DONE;
 }
 
+static bool
+is_taken(const struct plan *p, uid_t uid)
+{
+	return uid == p->keeper.uid || uid == p->session.uid;
+}
+
+/*
+ * Whose the verifiers and the key are. Who has named an owner of the mail may have made
+ * no other users: then the verifiers are his, and `init` and `check` say what that means.
+ * The key is root's where it is nobody's: smtpd's tls can use it all the same.
+ */
+static int
+find_helpers(struct plan *p)
+{
+	const struct admin *a = p->a;
+	int r = DONE;
+
+	p->auth = p->keeper;
+	if (a->auth_user != NULL || a->owner == NULL || getpwnam("postern-auth") != NULL) {
+		r = find_user(a->auth_user != NULL ? a->auth_user : "postern-auth",
+		              "--auth-user", &p->auth);
+		if (r == DONE && is_taken(p, p->auth.uid))
+			r = say_misused("the passwords need a user of their own: expected one that is "
+			                "neither the owner of the mail nor the session's");
+	}
+	if (r == DONE && (a->tls_user != NULL || getpwnam("postern-tls") != NULL)) {
+		r = find_user(a->tls_user != NULL ? a->tls_user : "postern-tls", "--tls-user",
+		              &p->tls);
+		if (r == DONE && (is_taken(p, p->tls.uid) || p->tls.uid == p->auth.uid))
+			r = say_misused("the key needs a user of its own: expected one that is neither "
+			                "the owner of the mail, nor the session's, nor the passwords'");
+	}
+	return r;
+}
+
 int
 plan_find_users(struct plan *p)
 {
@@ -44,9 +79,10 @@ plan_find_users(struct plan *p)
 
 	p->system = sandbox_is_privileged();
 	if (!p->system) {
-		if (a->owner != NULL || a->session_user != NULL)
-			return say_misused("--owner and --session-user are for root: the tree of an "
-			                   "ordinary user is all his own");
+		if (a->owner != NULL || a->session_user != NULL || a->auth_user != NULL ||
+		    a->tls_user != NULL)
+			return say_misused("--owner, --session-user, --auth-user and --tls-user are for "
+			                   "root: the tree of an ordinary user is all his own");
 		return DONE;
 	}
 	r = find_user(a->owner != NULL ? a->owner : "postern", "--owner", &p->keeper);
@@ -56,12 +92,7 @@ plan_find_users(struct plan *p)
 	if (r == DONE && p->keeper.uid == p->session.uid)
 		return say_misused("the session needs a user of its own: expected one that is "
 		                   "not the owner of the mail");
-	p->auth = p->keeper;
-	if (r == DONE && a->owner == NULL && getpwnam("postern-auth") != NULL)
-		r = find_user("postern-auth", "--owner", &p->auth);
-	if (r == DONE && a->owner == NULL && getpwnam("postern-tls") != NULL)
-		r = find_user("postern-tls", "--owner", &p->tls);
-	return r;
+	return r == DONE ? find_helpers(p) : r;
 }
 
 /* A directory of STATE, made with owner and mode where it is missing. */

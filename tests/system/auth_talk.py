@@ -184,13 +184,12 @@ class Tree:
         self.made.append(self)
         self.conf = os.path.join(self.dir, "t", "postern.conf")
         self.log = os.path.join(self.dir, "log")
-        owners = ["--owner", str(KEEPER), "--session-user", str(SESSION)] if ROOT else []
+        owners = ["--owner", str(KEEPER), "--session-user", str(SESSION),
+                  "--auth-user", str(AUTH)] if ROOT else []
         self.auth = None
         self.postern("init", os.path.join(self.dir, "t"), "--hostname", "mx.here.test",
                      "--domain", "here.test", "--no-password", "--user", "alice", *owners)
         self.verifiers = os.path.join(self.dir, "t", "state", "auth")
-        if ROOT:
-            os.chown(self.verifiers, AUTH, AUTH)
         self.set(**keys)
 
     def postern(self, *words, stdin="", code=0):

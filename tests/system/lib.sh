@@ -136,7 +136,7 @@ is_listening() { talk 127.0.0.1 "$1" listening; }
 # privilege it belongs to two numbers that are nobody's.
 new_tree() {
 	owners=
-	is_root && owners='--owner 61001 --session-user 61002'
+	is_root && owners='--owner 61001 --session-user 61002 --auth-user 61003'
 	# shellcheck disable=SC2086
 	"$BUILD/postern" init "$1" --hostname mx.here.test --domain here.test $owners &&
 		tree_user "$1" alice && tree_user "$1" bob

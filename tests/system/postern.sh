@@ -5,7 +5,7 @@
 # with users of its own.
 . "$(dirname "$0")/lib.sh"
 
-KEEPER=61001 SESSION=61002 AUTH=61003 USER_UID=61010
+KEEPER=61001 SESSION=61002 AUTH=61003 TLS=61004 USER_UID=61010
 mkdir "$tmp/bin" && cp "$BUILD/postern" "$BUILD/smtpd" "$tmp/bin/" || exit 1
 chmod -R a+rx "$tmp/bin"
 # Itself, not a wrapper that looks for it anew each time; the library alone is enough.
@@ -174,7 +174,8 @@ test_init() {
 	is 'it says how to send' grep -q 'swaks --server .* --to alice@here.test' "$tmp/out"
 	is 'it says how to go on' grep -q "$tree/postern.conf check" "$tmp/out"
 	for part in auth mail tmp spool partial; do
-		is "state/$part" mode "700 $keeper" "$tree/state/$part"
+		owner=$keeper; [ $part != auth ] || owner=$auth
+		is "state/$part" mode "700 $owner" "$tree/state/$part"
 	done
 	is 'state/jail' mode "555 $jailer" "$tree/state/jail"
 	is 'state' mode "$state_mode $keeper" "$tree/state"
@@ -682,9 +683,10 @@ all_tests() {
 
 # What only root meets: owners, and users that are not the owner.
 test_root() {
-	chown -R $AUTH:$AUTH "$tree/state/auth"
-	auth=$AUTH
-	t 0 '' 'auth/ may have an owner of its own' password 'x\n' user add carl@here.test
+	is 'auth/ has an owner of its own' mode "700 $AUTH" "$tree/state/auth"
+	is 'the owner of the mail cannot look into it' [ -z "$(setpriv --reuid $KEEPER \
+		--regid $KEEPER --clear-groups ls "$tree/state/auth" 2>&1 | grep -v 'Permission denied')" ]
+	t 0 '' 'user add' password 'x\n' user add carl@here.test
 	is 'verifiers are its' mode "600 $AUTH" "$tree/state/auth/here.test/carl"
 	t 0 '^carl@here.test$' 'user list still knows' postern user list
 	t 0 'No findings' 'check too' postern check
@@ -724,7 +726,23 @@ test_root() {
 		--hostname mx.test --domain here.test --owner root --session-user 61001
 	t 1 'no user .nosuch' 'init: a user that is not there' "$tmp/bin/postern" init "$home/x" \
 		--hostname mx.test --domain here.test --owner nosuch --session-user 61001
+	t 2 'passwords need a user of their own' 'init: passwords and mail are two users' \
+		"$tmp/bin/postern" init "$home/x" --hostname mx.test --domain here.test \
+		--owner 61001 --session-user 61002 --auth-user 61001
+	t 2 'key needs a user of its own' 'init: key and passwords are two users' \
+		"$tmp/bin/postern" init "$home/x" --hostname mx.test --domain here.test \
+		--owner 61001 --session-user 61002 --auth-user 61003 --tls-user 61003
+	t 1 'no user .nosuch.*--auth-user' 'init: no user for the passwords' \
+		"$tmp/bin/postern" init "$home/x" --hostname mx.test --domain here.test \
+		--owner 61001 --session-user 61002 --auth-user nosuch
 	is 'nothing was made' [ ! -e "$home/x" ]
+	if ! getent passwd postern-auth >/dev/null; then
+		t 0 'chown -R postern-auth:postern-auth' 'init: without a user for the passwords, it says so' \
+			"$tmp/bin/postern" init "$home/x" --hostname mx.test --domain here.test \
+			--owner 61001 --session-user 61002
+		t 1 'auth: it belongs to the owner of the mail' 'and so does check' \
+			"$tmp/bin/postern" -c "$home/x/postern.conf" check
+	fi
 	[ -d /proc/self/ns ] && unshare -m true 2>/dev/null || return 0
 	# Another mount below STATE: links into it fail, and check says so first.
 	t 1 'alice: it is on another filesystem' 'check finds a mailbox on another mount' unshare -m sh -c \
@@ -745,9 +763,9 @@ fi
 jailer=$keeper auth=$keeper
 all_tests
 if is_root; then
-	run= round=root home=$tmp/root owners="--owner $KEEPER --session-user $SESSION"
+	run= round=root home=$tmp/root owners="--owner $KEEPER --session-user $SESSION --auth-user $AUTH"
 	mkdir "$home"
-	keeper=$KEEPER conf_owner=0 jailer=0 auth=$KEEPER state_mode=711
+	keeper=$KEEPER conf_owner=0 jailer=0 auth=$AUTH state_mode=711
 	all_tests
 	test_root
 else
