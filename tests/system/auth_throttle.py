@@ -174,7 +174,10 @@ def _():
     while time.monotonic() < until and len(stopped) < 4:
         for pid in children():
             with open("/proc/%d/status" % pid) as f:
-                size = int(f.read().split("VmRSS:")[1].split()[0])
+                status = f.read()
+            if "VmRSS:" not in status:      # one that is ending
+                continue
+            size = int(status.split("VmRSS:")[1].split()[0])
             if size > 20000 and pid not in stopped:
                 os.kill(pid, signal.SIGSTOP)
                 stopped[pid] = size
