@@ -108,9 +108,9 @@ $(BUILD)/auth-pam: $(call objects,$(AUTH_PAM))
 # it by --no-warnings would also have it leave out what is missing.
 $(BUILD)/tls: $(call objects,tls.c $(TLS) $(BASE))
 	$(eval static := $(STATIC_TLS))
-	$(CC) $(ALL_LDFLAGS) $(filter-out -l%,$(static)) -o $@ $^ $(TLS_LIBS) \
-		$(filter -l%,$(static)) 2>$@.err || { cat $@.err >&2; rm $@.err; exit 1; }
-	@grep -v -e 'in statically linked' -e ': in function' $@.err >&2; rm $@.err
+	@echo linking $@; said=$$($(CC) $(ALL_LDFLAGS) $(filter-out -l%,$(static)) -o $@ $^ \
+		$(TLS_LIBS) $(filter -l%,$(static)) 2>&1) || { echo "$$said" >&2; exit 1; }; \
+	[ -z "$$said" ] || echo "$$said" | grep -v 'in statically linked\|: in function' >&2 || true
 
 $(BUILD)/sts: $(call objects,sts.c $(STS) $(BASE))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(STS_LIBS)
