@@ -18,4 +18,11 @@ const struct reply *command_expn(struct session *s, const char *arg);
 /* May this client say MAIL's TRANSID (RFC 1845)? */
 bool command_may_resume(const struct session *s);
 
+/*
+ * HELP for a keyword of EHLO that is no command: its text into t, or false. The second adds
+ * the names of all that have one here, each behind a blank.
+ */
+bool command_help_extension(const struct session *s, const char *name, struct text *t);
+void command_help_extensions(const struct session *s, struct text *t);
+
 #endif

@@ -49,11 +49,12 @@ static const struct command commands[] = {
 	  "LHLO host.example: greet, and learn the extensions" },
 	{ "MAIL", command_mail, ARG,     HELLO,             MAIL,   0,
 	  "MAIL FROM:<you@example.org> [SIZE=n] [BODY=7BIT|8BITMIME|BINARYMIME] "
-	  "[SMTPUTF8] [BY=seconds;R|N] [HOLDFOR=seconds|HOLDUNTIL=2026-12-24T18:00:00Z] "
-	  "[MT-PRIORITY=-9...9] "
+	  "[SMTPUTF8] [RET=FULL|HDRS] [ENVID=text] [AUTH=you@example.org] [BY=seconds;R|N] "
+	  "[HOLDFOR=seconds|HOLDUNTIL=2026-12-24T18:00:00Z] [MT-PRIORITY=-9...9] "
 	  "[TRANSID=<l@d>]: begin a message, or resume one" },
 	{ "RCPT", command_rcpt, ARG,     HELLO | MAIL,      CHUNKS, 0,
-	  "RCPT TO:<them@example.org>: add a recipient" },
+	  "RCPT TO:<them@example.org> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] "
+	  "[ORCPT=rfc822;them@example.org]: add a recipient" },
 	{ "DATA", body_do_data, NO_ARG,  HELLO | MAIL | RCPT, CHUNKS, SYNC,
 	  "DATA: send the message, ended by a dot on a line of its own" },
 	{ "BDAT", body_do_bdat, ARG,     HELLO | MAIL | RCPT, 0,    COUNTED,
@@ -211,19 +212,27 @@ do_noop(struct session *s, const char *arg)
 static const struct reply *
 do_help(struct session *s, const char *arg)
 {
-	const struct command *c;
+	const struct command *c = find_command(arg);
+	char line[LIMIT_REPLY];
+	struct text t;
 
+	text_init(&t, s->detail, sizeof s->detail);
 	if (*arg != '\0') {
-		c = find_command(arg);
-		if (c == NULL || !is_offered(s, c))
+		if (c != NULL && is_offered(s, c))
+			text_add(&t, c->help);
+		else if (!command_help_extension(s, arg, &t))
 			return &reply_no_help;
-		(void)text_copy(s->detail, sizeof s->detail, c->help);
 		return &reply_help;
 	}
+	text_init(&t, line, sizeof line);
+	text_add(&t, "HELP knows these extensions, too:");
+	command_help_extensions(s, &t);
 	session_line(s, &reply_help, "Postern. Commands:");
 	for (c = commands; c < commands + N_COMMANDS; c++)
 		if (is_offered(s, c))
 			session_line(s, &reply_help, c->help);
+	if (s->setup->service != SERVICE_ODMR)
+		session_line(s, &reply_help, line);
 	(void)text_copy(s->detail, sizeof s->detail, "RFC 5321 has the details");
 	return &reply_help;
 }
