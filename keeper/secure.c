@@ -134,5 +134,7 @@ secure_start(struct secure *s, struct packet *p, const struct job *job, uint64_t
 	s->up = ok;
 	if (ok)
 		log_up(&s->facts);
+	else /* RFC 3207 4.1: no word in clear may follow, of nobody who holds a copy of it */
+		(void)shutdown(job->conn, SHUT_WR);
 	return ok;
 }

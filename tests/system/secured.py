@@ -143,7 +143,15 @@ def _():
         for behind in ("EHLO x\r\n" + evil, "\r\n", "x"):
             said = inject(f, ["STARTTLS\r\n", behind, evil])
             expect(said.encode("utf-8", "replace")[:28] == b"220 2.0.0 ready to start TLS" and
-                   "250" not in said, said)
+                   "250" not in said and "421" not in said, said)
+        for _ in range(5):
+            with Client(("127.0.0.1", f.ports["smtp"])) as client:
+                client.hello()
+                client.say("STARTTLS", "220")
+                client.send("NOOP\r\n")
+                said = client.rest()
+                expect(said == "", "behind the failed handshake, in clear: %r" % said)
+        expect("session-died" not in f.log(), "a failed handshake is no death")
         f.check_serves()
         check_mail(f.tree, "bob", [])
         f.stop()
