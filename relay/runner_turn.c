@@ -37,6 +37,18 @@ set_route(struct run *r, const char *client)
 	r->no_hop[1] = (struct no_hop){ .is = true, .why = no_tls };
 }
 
+/* Messages that wait; a pass that its connection's end cut off has not seen them all. */
+static uint64_t
+count_left(struct run *r)
+{
+	uint64_t n = 0;
+
+	queue_rewind(&r->queue);
+	while (queue_next(&r->queue) != NULL)
+		n++;
+	return n;
+}
+
 /* What is said of it in the log. */
 static const char *
 send_domain(struct run *r, const char *name, const char *client)
@@ -56,6 +68,8 @@ send_domain(struct run *r, const char *name, const char *client)
 	(void)queue_domain(r->domain, name); /* queue_open() has asked */
 	set_route(r, client);
 	run_passes(r);
+	if (run_is_over(r))
+		r->left = count_left(r);
 	queue_close(&r->queue);
 	return run_is_over(r) ? "lost" : "done";
 }

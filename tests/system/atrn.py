@@ -198,6 +198,8 @@ def _():
         mid = re.search(r" id=(\S+)", place.lines("atrn")[-1]).group(1)
         wait_for(lambda: any(" id=%s " % mid in x for x in place.lines("flush")), "it ends")
         expect(len(place.waiting(D)) == 2, greeting, place.log()[-900:])
+        expect("result=lost sent=0 failed=0 left=2" in place.lines("flush")[-1], greeting,
+               place.lines("flush")[-1])
         clear()
     expect(len(place.messages("alice")) == before, "nobody is told anything")
 
