@@ -242,7 +242,7 @@ int64_t
 throttle_bad(const char *login, const char *client)
 {
 	char source[64];
-	int64_t now = now_ms(), wait;
+	int64_t now = now_ms(), wait, of_source;
 	struct failures *f;
 
 	source_of(source, client);
@@ -252,12 +252,14 @@ throttle_bad(const char *login, const char *client)
 	charge(f, THROTTLE_FREE_LOGIN, now);
 	f = find(SOURCE, hash(SOURCE, source, ""), now);
 	age(f, now);
+	/* As long as an unknown login would have: or the time would tell that this one exists. */
+	of_source = start_of(f, now) - now;
 	charge(f, THROTTLE_FREE_SOURCE, now);
 	/* Whoever fails elsewhere must not make this client wait. */
 	f = find(PAIR, hash(PAIR, login, source), now);
 	age(f, now);
 	charge(f, THROTTLE_FREE_LOGIN, now);
-	wait = f->free_at - now;
+	wait = f->free_at - now > of_source ? f->free_at - now : of_source;
 	table_unlock();
 	return wait > LIMIT_AUTH_DELAY ? LIMIT_AUTH_DELAY : wait;
 }

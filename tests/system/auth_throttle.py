@@ -92,6 +92,20 @@ def _():
     is_delay(took, 0)
 
 
+@case("a source that fails: a wrong password waits, whether the login has been here or not")
+def _():
+    client = "203.0.113.211"
+    is_last(plain(auth, "emil@here.test", PASSWORD, client=client), "+")
+    for n in range(12):                     # ten are free; the twelfth waits for a second
+        is_last(plain(auth, "nobody%d@here.test" % n, "wrong", client=client), "-")
+    a, took = timed(plain, "emil@here.test", "wrong", client=client)
+    is_last(a, "-")
+    expect(took > 1, "the login's own failures are few, yet it tells that it exists", took)
+    a, took = timed(plain, "emil@here.test", PASSWORD, client=client)
+    is_last(a, "+")
+    expect(took < 1, "the right one waits for nobody", took)
+
+
 @case("a source: many logins of one IPv6 /64")
 def _():
     took = [fail("nobody%d@here.test" % n, "2001:db8:1:2::%x" % n) for n in range(12)]
