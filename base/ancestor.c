@@ -26,6 +26,7 @@
 #define MAPS (SANDBOX_KEPT + 1)
 #define BUSY_MS 20
 #define RETRY_MS 100
+#define SIGNALS_MAX 1000 /* SIGPIPE, mostly: one for each write to who has gone */
 
 /* On the stack, or in memory of its own: a fork would make static data pages copied. */
 struct ancestor {
@@ -36,6 +37,7 @@ struct ancestor {
 	struct {
 		pid_t pid;          /* 0 = none */
 		bool born;          /* its first stop is over */
+		unsigned signals;   /* that have stopped it since it last started */
 	} child[ANCESTOR_CHILDREN];
 };
 
@@ -78,8 +80,12 @@ on_stop(struct ancestor *a, unsigned slot, int sig)
 		rewind_signal(a->child[slot].pid, SIGKILL);
 		return;
 	}
+	/* Each costs us as much as it. */
+	if (sig != SIGTRAP && ++a->child[slot].signals > SIGNALS_MAX)
+		sig = SIGKILL;
 	if (!spawn_stopped(a->child[slot].pid, sig))
 		return;
+	a->child[slot].signals = 0;
 	report(a->child[slot].born ? ANCESTOR_READY : ANCESTOR_BORN, slot, 0);
 	a->child[slot].born = true;
 }
@@ -125,6 +131,7 @@ fork_owed(struct ancestor *a)
 	gate_close(ANCESTOR_JOBS); /* the child's */
 	a->is_short = false;
 	a->child[a->owed].pid = pid;
+	a->child[a->owed].signals = 0;
 	a->child[a->owed].born = !spawn_rewinds();
 	if (!spawn_rewinds())
 		report(ANCESTOR_BORN, (uint64_t)a->owed, 0);

@@ -31,18 +31,18 @@ gate_make(void)
 }
 
 int
-gate_lock(bool tracing)
+gate_lock(const struct sandbox_room *rooms)
 {
-	int r = sandbox_seccomp_nursery(gate, tracing);
+	int r = sandbox_seccomp_nursery(gate, rooms);
 
 	wipe_stack();
 	return r;
 }
 
 int
-gate_lock_only(const int *calls, unsigned n, bool tracing)
+gate_lock_only(const int *calls, unsigned n, const struct sandbox_room *rooms)
 {
-	int r = sandbox_seccomp_nursery_only(gate, calls, n, tracing);
+	int r = sandbox_seccomp_nursery_only(gate, calls, n, rooms);
 
 	wipe_stack();
 	return r;

@@ -6,8 +6,9 @@
 #ifndef BASE_GATE_H
 #define BASE_GATE_H
 
-#include <stdbool.h>
 #include <sys/types.h>
+
+#include "base/sandbox_calls.h"
 
 /*
  * Draws the secret. Before gate_lock*(), and before anything of the caller's memory is
@@ -17,13 +18,14 @@ int gate_make(void);
 
 /*
  * Installs the filter: from here on this process may do what a session may, wait for
- * children, and what follows here. tracing: gate_trace() is called, too, and children may
- * have themselves traced. 0, or -1 with errno.
+ * children, and what follows here. rooms: gate_trace() is called, too, children may have
+ * themselves traced, and this is where they may give advice on memory; NULL: none of that.
+ * 0, or -1 with errno.
  */
-int gate_lock(bool tracing);
+int gate_lock(const struct sandbox_room *rooms);
 
 /* The same for processes that may do the n calls of sandbox_seccomp_only(). */
-int gate_lock_only(const int *calls, unsigned n, bool tracing);
+int gate_lock_only(const int *calls, unsigned n, const struct sandbox_room *rooms);
 
 /*
  * clone(2) for SIGCHLD alone: the child, on the stack that ends at `top`, calls run() and

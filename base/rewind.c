@@ -209,7 +209,7 @@ rewind_signal(pid_t pid, int sig)
 }
 
 static bool
-make_room(void)
+make_registers(void)
 {
 	registers = mmap(NULL, sizeof *registers, PROT_READ | PROT_WRITE,
 	                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -248,15 +248,16 @@ rewind_is_possible(void)
 }
 
 bool
-rewind_prepare(int maps, const struct rewind_start_at *at)
+rewind_prepare(int maps, const struct rewind_start_at *at,
+               struct sandbox_room rooms[SANDBOX_ROOMS + 1])
 {
 	if (maps == -1)
 		return false;
-	if (!make_room()) {
+	if (!make_registers()) {
 		(void)close(maps);
 		return false;
 	}
-	return rewind_make_image(maps, at, &image, &scratch);
+	return rewind_make_image(maps, at, rooms, &image, &scratch);
 }
 
 #else
@@ -268,9 +269,11 @@ rewind_is_possible(void)
 }
 
 bool
-rewind_prepare(int maps, const struct rewind_start_at *at)
+rewind_prepare(int maps, const struct rewind_start_at *at,
+               struct sandbox_room rooms[SANDBOX_ROOMS + 1])
 {
 	(void)at;
+	(void)rooms;
 	if (maps != -1)
 		(void)close(maps);
 	return false;

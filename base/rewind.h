@@ -5,8 +5,8 @@
  * done; the ancestor sets all its registers, by which it runs a piece of its own text that
  * makes all writable memory equal to an image, which nobody can write to, and then starts
  * over. So nothing depends on what the process was doing when it stopped, or on who had
- * taken it over: it can change neither text, nor image, nor, under its seccomp filter, its
- * mappings, its signals or descriptors below SANDBOX_KEPT.
+ * taken it over: under its seccomp filter it can change neither text, nor image, nor its
+ * mappings, what they hold outside the image, its signals or descriptors below SANDBOX_KEPT.
  */
 #ifndef BASE_REWIND_H
 #define BASE_REWIND_H
@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+#include "base/sandbox_calls.h"
 
 /*
  * In the ancestor: may it trace children of its own? They can't be rewound on another
@@ -44,9 +46,11 @@ struct rewind_start_at {
 /*
  * In the ancestor, after all its memory is as children are to have it, and before its
  * filter: makes the image. Neither children nor this may map memory from here on. maps: of
- * rewind_open(); closed. False: children cannot be rewound, which is no error.
+ * rewind_open(); closed. rooms: set to what children may give advice on. False: children
+ * cannot be rewound, which is no error.
  */
-bool rewind_prepare(int maps, const struct rewind_start_at *at);
+bool rewind_prepare(int maps, const struct rewind_start_at *at,
+                    struct sandbox_room rooms[SANDBOX_ROOMS + 1]);
 
 /*
  * In a child that has been born: has the ancestor trace it, and stops, to start over. Returns

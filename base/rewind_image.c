@@ -71,8 +71,12 @@ find_mappings(FILE *maps, struct mappings *m)
 		if (strncmp(line, "VmFlags:", 8) != 0 || strstr(line, " wr") == NULL ||
 		    strstr(line, " dc") != NULL)
 			continue;
-		/* Shared ones are not ours alone, and one that grows has no end. */
-		if (m->n == MAPPINGS || strstr(line, " sh") != NULL || strstr(line, " gd") != NULL)
+		/*
+		 * Shared ones are not ours alone, one that grows has no end, and a shadow stack is
+		 * not written to as other memory is.
+		 */
+		if (m->n == MAPPINGS || strstr(line, " sh") != NULL || strstr(line, " gd") != NULL ||
+		    strstr(line, " ss") != NULL)
 			return false;
 		m->at[m->n].start = (char *)start;
 		m->at[m->n].file = inode != 0;
@@ -214,7 +218,6 @@ copy_all(const struct mappings *m, const struct rewind_start_at *at,
 	fd = at->rests ? open_memory(size) : -1;
 	for (size_t i = 0; fd == -1 && i < found.n; i++)
 		found.region[i].shares = false;
-	/* Shared: a private page could be dropped by who may call madvise(). */
 	image = mmap(NULL, size, PROT_READ | PROT_WRITE,
 	             MAP_SHARED | (fd == -1 ? MAP_ANONYMOUS : 0), fd, 0);
 	*to = image;
@@ -229,8 +232,37 @@ copy_all(const struct mappings *m, const struct rewind_start_at *at,
 	return good;
 }
 
+/*
+ * Who drops pages of memory that is not a file's finds zeros, or what the image has, and all
+ * of it is rewound.
+ */
+static bool
+find_rooms(const struct mappings *m, struct sandbox_room rooms[SANDBOX_ROOMS + 1])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		uintptr_t start = (uintptr_t)m->at[i].start;
+		uintptr_t end = start + m->at[i].pages * PAGE;
+
+		if (m->at[i].file)
+			continue;
+		if (n > 0 && rooms[n - 1].end == start)
+			n--;
+		else
+			rooms[n].start = start;
+		rooms[n].end = end;
+		/* A filter compares halves of an address. */
+		if (rooms[n].start >> 32 != end >> 32 || ++n > SANDBOX_ROOMS)
+			return false;
+	}
+	rooms[n].end = 0;
+	return true;
+}
+
 bool
 rewind_make_image(int maps, const struct rewind_start_at *at,
+                  struct sandbox_room rooms[SANDBOX_ROOMS + 1],
                   const struct rewind_image **image, char **scratch)
 {
 	FILE *f = fdopen(maps, "r");
@@ -241,7 +273,7 @@ rewind_make_image(int maps, const struct rewind_start_at *at,
 		(void)fclose(f); /* only read */
 	else
 		(void)close(maps);
-	return good && copy_all(&m, at, image, scratch);
+	return good && find_rooms(&m, rooms) && copy_all(&m, at, image, scratch);
 }
 
 #endif

@@ -36,6 +36,7 @@ struct rewind_image {
  * it. Both are set before it is filled, so children know them. False: it cannot be.
  */
 bool rewind_make_image(int maps, const struct rewind_start_at *at,
+                       struct sandbox_room rooms[SANDBOX_ROOMS + 1],
                        const struct rewind_image **image, char **scratch);
 
 #endif

@@ -36,6 +36,7 @@
 /* Half of an argument, in the machine's order of octets; and the half that is the lower. */
 #define ARG(n, half) (offsetof(struct seccomp_data, args[n]) + 4 * (half))
 #define LOW 0 /* of all architectures above */
+#define HIGH 1
 
 /*
  * sendto without an address (both halves of it), and so without descriptors beside what is
@@ -50,6 +51,27 @@
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), \
 	KILL
 
+/* Of this architecture, and its number is loaded. */
+#define HEAD \
+	LOAD(arch), \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0), \
+	KILL, \
+	LOAD(nr), \
+	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1), \
+	KILL
+
+/*
+ * Descriptors below SANDBOX_KEPT are for jobs and the log; what others hold of their sockets
+ * is not a child's to shut down or to change.
+ */
+#define LEAVE_KEPT \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_shutdown, 1, 0), \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 4), \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(0, LOW)), \
+	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, SANDBOX_KEPT, 1, 0), \
+	KILL, \
+	LOAD(nr)
+
 /* What a session may do; the rest depends on whose filter it is. */
 #ifdef __SANITIZE_ADDRESS__
 #define SANITIZER_CALLS ALLOW(sigaltstack), /* what its runtime asks before _exit() */
@@ -57,12 +79,6 @@
 #define SANITIZER_CALLS
 #endif
 #define SESSION_CALLS \
-	LOAD(arch), \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0), \
-	KILL, \
-	LOAD(nr), \
-	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1), \
-	KILL, \
 	ALLOW(read), \
 	ALLOW(write), \
 	ALLOW(ppoll), \
@@ -87,7 +103,7 @@ install(struct sock_filter *filter, size_t n)
 int
 sandbox_seccomp_session(void)
 {
-	static struct sock_filter filter[] = { SESSION_CALLS ALLOW(close), KILL };
+	static struct sock_filter filter[] = { HEAD, SESSION_CALLS ALLOW(close), KILL };
 
 	return install(filter, LENGTH(filter));
 }
@@ -118,12 +134,6 @@ static const struct sock_filter closing_calls[] = {
 };
 static const struct sock_filter tracing_calls[] = {
 	UNLESS_SECRET(ptrace, BPF_JEQ, PTRACE_TRACEME),
-	/* What a child is rewound by. */
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 4),
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(2, LOW)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_DONTNEED, 0, 1),
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	KILL,
 };
 
 static const struct sock_filter forking_calls[] = {
@@ -155,35 +165,103 @@ add_gate(const struct sandbox_gate *gate, struct sock_filter *at,
 	return n;
 }
 
-/* Behind the n instructions of *gate->room what the ancestor may do more: then it counts. */
-static int
-install_gate(struct sandbox_gate *gate, size_t n, bool tracing)
-{
-	struct sock_filter *own = (struct sock_filter *)gate->room;
-	size_t more = LENGTH(closing_calls) + LENGTH(tracing_calls) + LENGTH(forking_calls);
+/*
+ * Advice on pages changes what is in them, and more, in all that a process has mapped. Who
+ * is rewound gives it in its rooms only, and none that outlives a rewinding.
+ */
+static const struct sock_filter room_head[] = {
+	/* To the loading of the number, behind the rooms. */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 0),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(1, HIGH)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+	KILL,
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(2, LOW)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_DONTNEED, 2, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_POPULATE_WRITE, 1, 0),
+	KILL,
+};
+/* The length is at most what lies between the start and the end of a room. */
+#define ROOM_SIZE 12
+#define ROOMS_MAX (LENGTH(room_head) + ROOM_SIZE * SANDBOX_ROOMS + 1)
 
-	if (n + more > sizeof gate->room / sizeof *own) {
+static size_t
+add_room(struct sock_filter *f, const struct sandbox_room *r)
+{
+	const uint32_t start = (uint32_t)r->start, end = (uint32_t)r->end;
+	const struct sock_filter test[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(0, HIGH)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)((uint64_t)r->start >> 32), 0, 10),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(0, LOW)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, start, 0, 8),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, end, 7, 0),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		BPF_STMT(BPF_LD | BPF_IMM, end),
+		BPF_STMT(BPF_ALU | BPF_SUB | BPF_X, 0),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(1, LOW)),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_X, 0, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	_Static_assert(LENGTH(test) == ROOM_SIZE, "count them");
+	memcpy(f, test, sizeof test);
+	return ROOM_SIZE;
+}
+
+/* rooms: ended by one without an end, or NULL. */
+static size_t
+add_rooms(struct sock_filter *f, const struct sandbox_room *rooms)
+{
+	size_t n = LENGTH(room_head);
+
+	_Static_assert(ROOMS_MAX <= UINT8_MAX, "a conditional jump is no longer");
+	if (rooms == NULL)
+		return 0;
+	memcpy(f, room_head, sizeof room_head);
+	for (; rooms->end != 0; rooms++)
+		n += add_room(f + n, rooms);
+	f[n++] = (struct sock_filter)KILL;
+	f[0].jf = (uint8_t)(n - 1);
+	return n;
+}
+
+/*
+ * The filter in gate->room: before the n instructions of `calls` what even these may not
+ * do, behind them what the ancestor may do more. Then it counts.
+ */
+static int
+install_gate(struct sandbox_gate *gate, const struct sock_filter *calls, size_t n,
+             const struct sandbox_room *rooms)
+{
+	static const struct sock_filter head[] = { HEAD, LEAVE_KEPT };
+	struct sock_filter *own = (struct sock_filter *)gate->room;
+	size_t len = LENGTH(head);
+
+	if (len + ROOMS_MAX + n + LENGTH(closing_calls) + LENGTH(tracing_calls) +
+	    LENGTH(forking_calls) > sizeof gate->room / sizeof *own) {
 		errno = E2BIG;
 		return -1;
 	}
-	n += add_gate(gate, own + n, closing_calls, LENGTH(closing_calls), UNLESS_FIRST,
-	              UNLESS_WORDS);
-	if (tracing)
-		n += add_gate(gate, own + n, tracing_calls, LENGTH(tracing_calls), UNLESS_FIRST,
-		              UNLESS_WORDS);
-	n += add_gate(gate, own + n, forking_calls, LENGTH(forking_calls), FORKING_SECRET,
-	              FORKING_WORDS);
-	return install(own, n);
+	memcpy(own, head, sizeof head);
+	len += add_rooms(own + len, rooms);
+	memcpy(own + len, calls, n * sizeof *calls);
+	len += n;
+	len += add_gate(gate, own + len, closing_calls, LENGTH(closing_calls), UNLESS_FIRST,
+	                UNLESS_WORDS);
+	if (rooms != NULL)
+		len += add_gate(gate, own + len, tracing_calls, LENGTH(tracing_calls), UNLESS_FIRST,
+		                UNLESS_WORDS);
+	len += add_gate(gate, own + len, forking_calls, LENGTH(forking_calls), FORKING_SECRET,
+	                FORKING_WORDS);
+	return install(own, len);
 }
 
 int
-sandbox_seccomp_nursery(struct sandbox_gate *gate, bool tracing)
+sandbox_seccomp_nursery(struct sandbox_gate *gate, const struct sandbox_room *rooms)
 {
-	static const struct sock_filter filter[] = { SESSION_CALLS };
+	static const struct sock_filter calls[] = { SESSION_CALLS };
 
-	_Static_assert(sizeof filter <= sizeof gate->room, "gate->room is too small");
-	memcpy(gate->room, filter, sizeof filter);
-	return install_gate(gate, LENGTH(filter), tracing);
+	return install_gate(gate, calls, LENGTH(calls), rooms);
 }
 
 /* Calls with an argument that must be this in these bits (its lower half suffices). */
@@ -214,12 +292,22 @@ static const struct sock_filter no_memory[] = {
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM),
 };
 
+static const struct sock_filter own_advice[] = {
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 5),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG(2, LOW)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_DONTNEED, 1, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_POPULATE_WRITE, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	KILL,
+};
+
 static const struct {
 	int word;
 	unsigned n;
 	const struct sock_filter *what;
 } wholes[] = {
 	{ SYS_sendto, LENGTH(send_call), send_call },
+	{ SANDBOX_ADVICE, LENGTH(own_advice), own_advice },
 	{ SANDBOX_NO_MEMORY, LENGTH(no_memory), no_memory },
 };
 
@@ -251,23 +339,12 @@ add_call(struct sock_filter *f, int call)
 	return 2;
 }
 
-static const struct sock_filter list_head[] = {
-	LOAD(arch),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
-	KILL,
-	LOAD(nr),
-	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
-	KILL,
-};
-#define LIST_HEAD LENGTH(list_head)
-
-/* "These calls are allowed", without an end. How long it is. */
+/* "These calls are allowed", without a head and an end. How long it is. */
 static unsigned
 add_list(struct sock_filter *f, const int *calls, unsigned n)
 {
-	unsigned len = LIST_HEAD;
+	unsigned len = 0;
 
-	memcpy(f, list_head, sizeof list_head);
 	for (unsigned i = 0; i < n; i++)
 		len += add_call(f + len, calls[i]);
 	return len;
@@ -276,29 +353,29 @@ add_list(struct sock_filter *f, const int *calls, unsigned n)
 int
 sandbox_seccomp_only(const int *calls, unsigned n)
 {
-	struct sock_filter filter[LIST_HEAD + CALL_MAX * SANDBOX_CALLS + 1];
-	unsigned len;
+	static const struct sock_filter head[] = { HEAD };
+	struct sock_filter filter[LENGTH(head) + CALL_MAX * SANDBOX_CALLS + 1];
+	unsigned len = LENGTH(head);
 
 	if (n > SANDBOX_CALLS) {
 		errno = E2BIG;
 		return -1;
 	}
-	len = add_list(filter, calls, n);
+	memcpy(filter, head, sizeof head);
+	len += add_list(filter + len, calls, n);
 	filter[len++] = (struct sock_filter)KILL;
 	return install(filter, len);
 }
 
 int
 sandbox_seccomp_nursery_only(struct sandbox_gate *gate, const int *calls, unsigned n,
-                             bool tracing)
+                             const struct sandbox_room *rooms)
 {
-	struct sock_filter filter[LIST_HEAD + CALL_MAX * SANDBOX_CALLS];
-	size_t len = n > SANDBOX_CALLS ? SIZE_MAX : add_list(filter, calls, n);
+	struct sock_filter filter[CALL_MAX * SANDBOX_CALLS];
 
-	if (len > sizeof gate->room / sizeof filter[0]) {
+	if (n > SANDBOX_CALLS) {
 		errno = E2BIG;
 		return -1;
 	}
-	memcpy(gate->room, filter, len * sizeof filter[0]);
-	return install_gate(gate, len, tracing);
+	return install_gate(gate, filter, add_list(filter, calls, n), rooms);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/gate.h"
+#include "base/log.h"
 #include "base/rewind.h"
 #include "base/sandbox.h"
 
@@ -103,6 +104,8 @@ spawn_lock(const struct spawn *s)
 	bool possible = !s->once && s->maps != -1 && rewind_is_possible();
 	struct rewind_hot hot[SPAWN_HOT + 2] = { { stack + sizeof stack - STACK_HOT, STACK_HOT } };
 	const struct rewind_start_at at = { serve, stack + sizeof stack, hot, s->rests };
+	struct sandbox_room rooms[SANDBOX_ROOMS + 1];
+	const struct sandbox_room *given;
 
 	memcpy(hot + 1, s->hot, sizeof s->hot);
 	run = s->run;
@@ -111,10 +114,13 @@ spawn_lock(const struct spawn *s)
 	    mprotect(stack, PAGE, PROT_NONE) == -1 || keep_own_stack() == -1)
 		return -1;
 	leave_rseq();
-	rewinds = possible && rewind_prepare(s->maps, &at);
+	rewinds = possible && rewind_prepare(s->maps, &at, rooms);
+	if (possible && !rewinds)
+		log_error("cannot rewind processes, forks them", 0);
 	if (!possible && s->maps != -1)
 		(void)close(s->maps);
-	return s->calls == NULL ? gate_lock(rewinds) : gate_lock_only(s->calls, s->n, rewinds);
+	given = rewinds ? rooms : NULL;
+	return s->calls == NULL ? gate_lock(given) : gate_lock_only(s->calls, s->n, given);
 }
 
 pid_t

@@ -14,7 +14,7 @@
 
 /* Of both: randomness (the generator looks whether it was forked), time, the log. */
 #define COMMON \
-	SYS_read, SYS_write, SYS_madvise, SYS_getrandom, SYS_getpid, SYS_clock_gettime, \
+	SYS_read, SYS_write, SYS_getrandom, SYS_getpid, SYS_clock_gettime, \
 	SYS_sendto, SYS_restart_syscall, SYS_rt_sigreturn, SYS_exit_group, SYS_futex, \
 	SANDBOX_SANITIZER SYS_gettimeofday
 
@@ -23,9 +23,9 @@
  * its memory already (heap.h): what maps none leaves a rewound one as it was forked.
  */
 #ifdef __SANITIZE_ADDRESS__
-#define RELAY_MEMORY SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap
+#define RELAY_MEMORY SYS_madvise, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap
 #else
-#define RELAY_MEMORY SANDBOX_NO_MEMORY
+#define RELAY_MEMORY SANDBOX_ADVICE, SANDBOX_NO_MEMORY
 #endif
 #define RELAY \
 	COMMON, RELAY_MEMORY, SANDBOX_POLL, SYS_recvmsg, SYS_recvfrom, SYS_shutdown, \
@@ -36,7 +36,7 @@ static const int lone_relay_calls[] = { RELAY, SYS_close };
 
 /* recvmsg: channels come over the control socket. */
 static const int holder_calls[] = {
-	COMMON, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SANDBOX_EPOLL_WAIT,
+	COMMON, SYS_close, SYS_madvise, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SANDBOX_EPOLL_WAIT,
 	SYS_epoll_ctl, SYS_recvmsg,
 };
 

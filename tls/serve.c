@@ -250,14 +250,18 @@ serve_hot(struct rewind_hot hot[SPAWN_HOT])
 void
 serve_run(void)
 {
+	char letter;
+
 	(void)prctl(PR_SET_NAME, "tls-spare", 0, 0, 0); /* for ps; valid names */
 	heap_populate();
 	job.conn = job.plain = -1;
 	take_job();
-	if (peek_letter() == TLS_CONNECT && !client_is_ready())
+	letter = peek_letter();
+	if (letter == TLS_CONNECT && !client_is_ready())
 		_exit(SERVE_BACK);
 	(void)prctl(PR_SET_NAME, "tls-relay", 0, 0, 0);
-	(void)serve_one();
+	if (letter != '\0')
+		(void)serve_one();
 	/* The client need not wait until this process starts over, or ends. */
 	close_one(&job.conn);
 	close_one(&job.plain);
