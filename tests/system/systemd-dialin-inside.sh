@@ -106,8 +106,12 @@ check 'dialin units: it comes again in a quarter of an hour' in_a_quarter
 for_site hand
 check 'dialin units: by hand' systemctl start postern-fetch@isp.service
 check 'dialin units: and it is there, too' wait_for in_box hand
+as_root() { at_site flush --fetch isp 2>&1 | grep -q 'result=turned'; }
+for_site root
+check 'dialin units: by root, as the manual has it' as_root
+check 'dialin units: and it is there, too, again' wait_for in_box root
 check 'dialin units: once each' [ "$(find /var/lib/site/mail/site.test/bob -type f -path '*/new/*' |
-	wc -l)" = 2 ]
+	wc -l)" = 3 ]
 check 'dialin units: nothing there is no failure' systemctl start postern-fetch@isp.service
 journalctl --sync 2>/dev/null
 check 'dialin units: the log says who asked' in_journal \
