@@ -223,6 +223,21 @@ open_standard(void)
 		(void)close(fd);
 }
 
+/*
+ * Where `send` begins, whose options are the program send's, or NULL. It reads no
+ * configuration, so `-c FILE` before it, which every command may have, changes nothing.
+ */
+static char **
+find_send(int argc, char **argv)
+{
+	int i = argc > 3 && strcmp(argv[1], "-c") == 0 ? 3 : 1;
+
+	if (i >= argc || strcmp(argv[i], "send") != 0 ||
+	    (i + 1 < argc && strcmp(argv[i + 1], "--help") == 0))
+		return NULL;
+	return argv + i;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -233,9 +248,8 @@ main(int argc, char **argv)
 	int r;
 
 	open_standard();
-	if (argc > 1 && strcmp(argv[1], "send") == 0 &&
-	    (argc == 2 || strcmp(argv[2], "--help") != 0))
-		return send_execute(argv + 1);
+	if (find_send(argc, argv) != NULL)
+		return send_execute(find_send(argc, argv));
 	(void)umask(077); /* modes that others may use are set by name */
 	r = options_read(&admin, &given, argc, argv);
 	if (r != DONE)

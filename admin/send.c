@@ -19,7 +19,7 @@ send_execute(char **argv)
 	return say_failed(errno, "the program %s", path);
 }
 
-/* `postern -c FILE send`: the only way that leads here. */
+/* `postern --json send`: an option that is not its own, and before it. */
 int
 send_message(struct admin *a)
 {

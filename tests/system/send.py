@@ -198,6 +198,10 @@ def _():
                              stderr=subprocess.PIPE, timeout=30)
         expect(run.returncode == code and words in run.stderr.decode(),
                "%s: %d %s" % (args, run.returncode, run.stderr.decode()))
+    # As every command: it comes first, and is of no use here.
+    run = subprocess.run([POSTERN, "-c", "/nowhere", "send", "-f", "nobody", "a@b.test", path],
+                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=30)
+    expect(run.returncode == 2 and b"no address: nobody" in run.stderr, run.stderr)
 
 
 if __name__ == "__main__":
