@@ -14,6 +14,7 @@
 #include "admin/json.h"
 #include "admin/owner.h"
 #include "admin/say.h"
+#include "admin/tls.h"
 #include "admin/tree.h"
 #include "admin/walk.h"
 #include "base/sandbox.h"
@@ -160,6 +161,13 @@ check_all(struct admin *a, struct rows *out)
 	check_kernel(out);
 	if (!check_conf(a, out))
 		return DONE; /* without it nothing else can be found */
+	/*
+	 * Others than root may not read the keys, and `tls check` is there for their owner. It warns,
+	 * too: of certificates for trying out, which are no fault of the configuration.
+	 */
+	if (a->conf.tls && sandbox_is_privileged() &&
+	    (r = tls_check_files(a, false, out)) != DONE)
+		return r;
 	if (a->dns && (r = check_dns(a, out)) != DONE)
 		return r;
 	if (!open_state(a, &st, out))

@@ -169,17 +169,19 @@ check_server(const struct admin *a, const char *host, struct rows *out)
 	return r;
 }
 
-static int
-check_files(const struct admin *a, struct rows *out)
+int
+tls_check_files(const struct admin *a, bool warnings, struct rows *out)
 {
 	struct tool t;
 	int r = run_word(&t, a, "check");
 
 	while (r == DONE && t.at < t.len) {
-		rows_add(out, tool_find(&t, "level"));
-		rows_add(out, tool_find(&t, "where"));
-		rows_add(out, tool_find(&t, "problem"));
-		rows_add(out, tool_find(&t, "do"));
+		if (warnings || strcmp(tool_find(&t, "level"), CHECK_WARNING) != 0) {
+			rows_add(out, tool_find(&t, "level"));
+			rows_add(out, tool_find(&t, "where"));
+			rows_add(out, tool_find(&t, "problem"));
+			rows_add(out, tool_find(&t, "do"));
+		}
 		(void)tool_skip(&t);
 	}
 	tool_free(&t);
@@ -201,7 +203,7 @@ tls_check(struct admin *a)
 	if (a->n_args > 0)
 		r = check_server(a, a->args[0], &rows);
 	if (r == DONE)
-		r = check_files(a, &rows);
+		r = tls_check_files(a, true, &rows);
 	if (r == DONE)
 		r = check_print(a, &rows);
 	rows_free(&rows);

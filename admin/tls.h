@@ -9,6 +9,9 @@ int tls_show(struct admin *a);
 int tls_check(struct admin *a);
 int tls_make(struct admin *a);
 
+/* Findings (check.h) on the files of certificates and keys: what tls_check() says first. */
+int tls_check_files(const struct admin *a, bool warnings, struct rows *out);
+
 /*
  * Makes DIR/tls.crt and DIR/tls.key for these names, n of them, where they are missing.
  * DONE or told.

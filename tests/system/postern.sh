@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 KEEPER=61001 SESSION=61002 AUTH=61003 TLS=61004 USER_UID=61010
-mkdir "$tmp/bin" && cp "$BUILD/postern" "$BUILD/smtpd" "$tmp/bin/" || exit 1
+mkdir "$tmp/bin" && cp "$BUILD/postern" "$BUILD/smtpd" "$BUILD/tls" "$tmp/bin/" || exit 1
 chmod -R a+rx "$tmp/bin"
 # Itself, not a wrapper that looks for it anew each time; the library alone is enough.
 python="$(python3 -c 'import sys; print(sys.executable)') -I -S"
@@ -615,6 +615,10 @@ test_check() {
 	put "$v" 'frob\n'; finds 'unknown line' 'an unknown line in a verifier'
 	put "$v" 'disabled'; finds 'does not end in a newline' 'a cut verifier'
 	postern user remove vera@here.test >/dev/null
+	if [ "$round" = root ]; then
+		mv "$tree/tls.crt" "$tree/cert"; finds 'tls.crt' 'a certificate that is gone'
+		mv "$tree/cert" "$tree/tls.crt"
+	fi
 	t 0 'No findings' 'all is well again' postern check
 }
 
