@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -387,25 +386,23 @@ run_keeper(int control)
 	}
 }
 
-/* A file has come to domains/, or gone, or another took its place. */
+static int domains = -1; /* what watches them, in the front */
+
 static bool
 is_stale(void)
 {
-	static struct timespec seen;
-	struct stat st;
-	bool first = seen.tv_sec == 0;
-
-	if (stat(conf.domains, &st) == -1 ||
-	    (st.st_mtim.tv_sec == seen.tv_sec && st.st_mtim.tv_nsec == seen.tv_nsec))
-		return false;
-	seen = st.st_mtim;
-	return !first;
+	return domains != -1 && domains_changed(domains);
 }
 
 /* Helpers that we started ourselves start anew, when the last keeper of before is gone. */
 static void
 configured(void)
 {
+	if (domains != -1)
+		(void)close(domains); /* only read */
+	domains = domains_watch(conf.domains);
+	if (domains == -1 && errno != ENOENT) /* of that sessions complain */
+		log_error("watch the domains: what they change is announced after a reload", errno);
 	doors_open(&doors, &conf, true);
 }
 
@@ -432,7 +429,6 @@ serve_listeners(const struct options *o, char **argv)
 		if (strncmp(*a, "-L", 2) == 0)
 			setup.may_idle_out = false;
 	configured();
-	(void)is_stale(); /* from now on */
 	return front_run(&setup);
 }
 

@@ -1,8 +1,10 @@
 /* See domains.h. Called by smtpd when it starts, and by the keeper for ETRN and ATRN. */
 #include "base/domains.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/name.h"
@@ -108,4 +110,31 @@ domains_any_mention(int dir, const char *key)
 		found = domains_mention(dir, d.name, key);
 	domains_close(&d);
 	return found;
+}
+
+int
+domains_watch(const char *path)
+{
+	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	int err;
+
+	if (watch == -1 ||
+	    inotify_add_watch(watch, path, IN_CLOSE_WRITE | IN_MOVE | IN_DELETE | IN_ONLYDIR) != -1)
+		return watch;
+	err = errno;
+	(void)close(watch); /* watches nothing */
+	errno = err;
+	return -1;
+}
+
+bool
+domains_changed(int watch)
+{
+	/* What it was does not matter. */
+	_Alignas(struct inotify_event) char events[4096];
+	bool any = false;
+
+	while (read(watch, events, sizeof events) > 0)
+		any = true;
+	return any;
 }

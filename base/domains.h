@@ -32,4 +32,13 @@ bool domains_mention(int dir, const char *name, const char *key);
 /* Has any domain one? */
 bool domains_any_mention(int dir, const char *key);
 
+/* Begins to watch the directory. A descriptor; -1 with errno: the host has no inotify(7) to spare. */
+int domains_watch(const char *path);
+
+/*
+ * Has a file come, gone, or been written to since domains_watch() or the last true answer?
+ * Never waits.
+ */
+bool domains_changed(int watch);
+
 #endif

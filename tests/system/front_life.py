@@ -442,7 +442,7 @@ def _():
         check_mail(f.tree, "alice", ["of busy", "still here", "one more"])
 
 
-@case("ETRN is announced, or no longer, when a domain's file comes or goes")
+@case("ETRN is announced, or no longer, when a domain's file comes, changes or goes")
 def _():
     with front(mechanisms="PLAIN", auth_without_tls="yes") as f:
         path = os.path.join(f.tree.dir, "domains", "held.test.conf")
@@ -454,6 +454,12 @@ def _():
         with open(path, "w") as file:
             file.write("deliver = hold\netrn = alice@here.test\n")
         wait_for(announced, "it does not come")
+        with open(path, "w") as file:
+            file.write("deliver = hold\n")
+        wait_for(lambda: not announced(), "it stays without a login")
+        with open(path, "a") as file:
+            file.write("etrn = alice@here.test\n")
+        wait_for(announced, "it does not come to a file that was there")
         os.unlink(path)
         wait_for(lambda: not announced(), "it stays")
 
