@@ -307,7 +307,7 @@ run_session(void)
 	(void)session_run(&setup); /* closes the connection */
 	(void)close(j.boundary);
 	/* RLIMIT_CPU counts all that this process serves: it leaves before it is struck. */
-	if (clock_cpu_seconds() > LIMIT_SESSION_CPU / 2)
+	if (clock_cpu_seconds() >= LIMIT_SESSION_CPU / 2)
 		_exit(0);
 }
 

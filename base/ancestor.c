@@ -32,6 +32,7 @@
 struct ancestor {
 	bool is_short;
 	bool open;              /* control: the master is there */
+	bool old;               /* and has been told that we are; with each order, again */
 	int owed;               /* the slot of a child that can't be forked for now, or -1 */
 	unsigned alive, high;   /* children; slots below `high` have been used */
 	struct {
@@ -73,6 +74,16 @@ is_used_up(pid_t pid)
 	return clock_gettime(clock, &used) == 0 && used.tv_sec >= LIMIT_SESSION_CPU / 2;
 }
 
+/* Its own time counts like a child's, since they inherit the limit. */
+static void
+look_at_age(struct ancestor *a)
+{
+	if (clock_cpu_seconds() < LIMIT_SESSION_CPU / 2)
+		return;
+	a->old = true;
+	report(ANCESTOR_OLD, 0, 0);
+}
+
 static void
 on_stop(struct ancestor *a, unsigned slot, int sig)
 {
@@ -88,6 +99,8 @@ on_stop(struct ancestor *a, unsigned slot, int sig)
 	a->child[slot].signals = 0;
 	report(a->child[slot].born ? ANCESTOR_READY : ANCESTOR_BORN, slot, 0);
 	a->child[slot].born = true;
+	if (!a->old)
+		look_at_age(a);
 }
 
 static void
@@ -153,9 +166,7 @@ take_order(struct ancestor *a)
 	    p.fd[0] != ANCESTOR_JOBS || p.fd[1] != -1)
 		return false;
 	a->owed = (int)slot;
-	/* Its own time counts like a child's, since they inherit the limit. */
-	if (clock_cpu_seconds() >= LIMIT_SESSION_CPU / 2)
-		report(ANCESTOR_OLD, 0, 0);
+	look_at_age(a);
 	return true;
 }
 

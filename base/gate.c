@@ -9,8 +9,8 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/sandbox.h"
 #include "base/wipe.h"
@@ -25,7 +25,7 @@ gate_make(void)
 
 	gate = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (gate == MAP_FAILED || madvise(gate, size, MADV_DONTFORK) == -1 ||
-	    getrandom(gate->secret, sizeof gate->secret, 0) != sizeof gate->secret)
+	    syscall(SYS_getrandom, gate->secret, sizeof gate->secret, 0) != sizeof gate->secret)
 		return -1;
 	return 0;
 }

@@ -36,8 +36,13 @@ static struct registers {
 	_Alignas(64) char vectors[VECTORS_MAX];
 } *registers;
 
-static const struct rewind_image *image;
-static char *scratch; /* of restore(): its stack, which is in no region */
+/*
+ * In the part of the image that is copied even where it was zero when that was judged: they
+ * are set only then.
+ */
+#define ALWAYS_COPIED __attribute__((section(".data")))
+static const struct rewind_image *image ALWAYS_COPIED;
+static char *scratch ALWAYS_COPIED; /* of restore(): its stack, which is in no region */
 
 /* -- in the child ------------------------------------------------------------------- */
 
@@ -92,7 +97,10 @@ restore(const struct rewind_image *im)
 		else
 			drop(&im->region[i]);
 	}
-	__asm__ volatile("movq %[top], %%rsp\n\t"
+	/* First the flags, of which ptrace(2) sets all but one. */
+	__asm__ volatile("pushq $2\n\t"
+	                 "popfq\n\t"
+	                 "movq %[top], %%rsp\n\t"
 	                 "xorl %%ebp, %%ebp\n\t"
 	                 "call *%[run]\n\t"
 	                 "xorl %%edi, %%edi\n\t"
@@ -160,8 +168,10 @@ static long
 set(pid_t pid, unsigned long what, void *from, size_t size)
 {
 	struct iovec iov = { from, size };
+	long r = gate_trace(PTRACE_SETREGSET, pid, what, (unsigned long)&iov);
 
-	return gate_trace(PTRACE_SETREGSET, pid, what, (unsigned long)&iov);
+	/* Of a process that has gone over to 32 bits these are other registers. */
+	return r == -1 || iov.iov_len != size ? -1 : 0;
 }
 
 /* Of the first child that is born: all of them are alike then. */

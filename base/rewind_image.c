@@ -33,6 +33,7 @@ struct mappings {
 		char *start;
 		size_t pages;
 		bool file; /* what is dropped is not zero, but the file's */
+		bool wiped; /* a fork leaves zeros there, whatever the parent has */
 		bool heap;
 	} at[MAPPINGS];
 };
@@ -80,6 +81,8 @@ find_mappings(FILE *maps, struct mappings *m)
 			return false;
 		m->at[m->n].start = (char *)start;
 		m->at[m->n].file = inode != 0;
+		/* Wiped on fork, or droppable: so libc keeps what its randomness is made of. */
+		m->at[m->n].wiped = strstr(line, " wf") != NULL || strstr(line, " dp") != NULL;
 		m->at[m->n].heap = heap;
 		m->at[m->n++].pages = (end - start) / PAGE;
 	}
@@ -138,8 +141,8 @@ find_regions(const struct mappings *m, const struct rewind_hot *hot, struct rewi
 			bool copied;
 			size_t n = left;
 
-			if (m->at[i].file)
-				copied = true;
+			if (m->at[i].file || m->at[i].wiped)
+				copied = !m->at[i].wiped;
 			else
 				n = count_alike(hot, p, left, &copied);
 

@@ -54,17 +54,21 @@ keep_own_stack(void)
 
 /*
  * libc has the kernel note in a page of each process where it runs (rseq(2)): a page
- * copied by every fork for a number that nobody reads.
+ * copied by every fork for a number that nobody reads. And what stands there can make it
+ * continue a process elsewhere. False: it goes on.
  */
-static void
+static bool
 leave_rseq(void)
 {
 #ifdef RSEQ_SIG
 	char *area = (char *)__builtin_thread_pointer() + __rseq_offset;
 
-	/* One of the two lengths it was registered with; else it goes on, and costs. */
-	if (__rseq_size > 0 && syscall(SYS_rseq, area, 32, RSEQ_FLAG_UNREGISTER, RSEQ_SIG) == -1)
-		(void)syscall(SYS_rseq, area, __rseq_size, RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+	/* One of the two lengths it was registered with. */
+	return __rseq_size == 0 ||
+	       syscall(SYS_rseq, area, 32, RSEQ_FLAG_UNREGISTER, RSEQ_SIG) == 0 ||
+	       syscall(SYS_rseq, area, __rseq_size, RSEQ_FLAG_UNREGISTER, RSEQ_SIG) == 0;
+#else
+	return true;
 #endif
 }
 
@@ -113,7 +117,7 @@ spawn_lock(const struct spawn *s)
 	if (sandbox_limit(RLIMIT_NOFILE, (uint64_t)limit) == -1 || gate_make() == -1 ||
 	    mprotect(stack, PAGE, PROT_NONE) == -1 || keep_own_stack() == -1)
 		return -1;
-	leave_rseq();
+	possible = leave_rseq() && possible;
 	rewinds = possible && rewind_prepare(s->maps, &at, rooms);
 	if (possible && !rewinds)
 		log_error("cannot rewind processes, forks them", 0);

@@ -23,6 +23,10 @@
 #define WORD_MS 10000
 #define MARK 0x5a
 #define GUARD_INSTALL 102 /* madvise(2), since Linux 6.13 */
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 0x08 /* mmap(2), since Linux 6.11 */
+#endif
+#define FLAG_ID (1UL << 21) /* of the processor's flags; anybody may set it */
 #define CHECK "look"
 
 static const int calls[] = {
@@ -35,6 +39,7 @@ static const int calls[] = {
 static _Alignas(PAGE) char of_file[2 * PAGE] = { 1, [PAGE] = 2 };
 static _Alignas(PAGE) char zeros[4 * PAGE];
 static char *heap;
+static char *wiped, *droppable; /* the ancestor's alone: a fork leaves zeros of them */
 static char *(*const relocated[])(const char *, int) = { strchr };
 static const _Alignas(PAGE) char constants[PAGE] = { 3 };
 
@@ -54,7 +59,8 @@ static bool
 is_whole(void)
 {
 	return of_file[0] == 1 && of_file[PAGE] == 2 && is_all(zeros, 0) &&
-	       is_all(zeros + PAGE, 0) && is_all(heap, 7) && is_all(heap + PAGE, 7) &&
+	       is_all(zeros + PAGE, 0) && is_all(wiped, 0) && is_all(droppable, 0) &&
+	       (__builtin_ia32_readeflags_u64() & FLAG_ID) == 0 && is_all(heap, 7) && is_all(heap + PAGE, 7) &&
 	       ((void *const volatile *)relocated)[0] != NULL &&
 	       ((const volatile char *)constants)[0] == 3;
 }
@@ -67,6 +73,9 @@ leave_marks(void)
 	memset(of_file, MARK, sizeof of_file);
 	memset(zeros, MARK, sizeof zeros);
 	memset(heap, MARK, 2 * PAGE);
+	memset(wiped, MARK, PAGE);
+	memset(droppable, MARK, PAGE);
+	__builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() | FLAG_ID);
 	memset(here, MARK, sizeof here);
 	__asm__ volatile("" : : "r"(here) : "memory");
 }
@@ -118,6 +127,19 @@ serve(void)
 	        strtoul(p.field[3], NULL, 0), p.fd[0]);
 }
 
+/* A page with something in it. */
+static char *
+map_page(int flags)
+{
+	char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | flags, -1, 0);
+
+	if (p == MAP_FAILED) /* by an older kernel */
+		p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+	else
+		memset(p, MARK, PAGE);
+	return p;
+}
+
 static void
 be_ancestor(int control)
 {
@@ -125,6 +147,11 @@ be_ancestor(int control)
 		.run = serve, .calls = calls, .n = LENGTH(calls), .descriptors = 4, .rests = true,
 	};
 
+	wiped = map_page(MAP_PRIVATE);
+	droppable = map_page(MAP_DROPPABLE);
+	if (wiped == MAP_FAILED || droppable == MAP_FAILED ||
+	    madvise(wiped, PAGE, MADV_WIPEONFORK) == -1)
+		_exit(1);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ancestor_settle(control) == 0)
 		(void)ancestor_run(&s);
 	_exit(1);
