@@ -165,7 +165,7 @@ set_defaults(struct conf *c)
 	c->command = 300;
 	c->data = 300;
 	c->session = 7200;
-	c->session_reuse = 1;
+	c->session_reuse = 100;
 	c->connections = 500;
 	c->per_source = 50;
 	c->idle = 300;

@@ -77,7 +77,7 @@ struct conf {
 	struct ip_nets xclient;         /* clients that may say XCLIENT */
 	uint64_t session_user;          /* uid and gid of sessions; 0 = STATE/jail.owner */
 	uint64_t size;                  /* largest message, octets with CRLF (RFC 1870) */
-	uint64_t session_reuse;         /* connections per session process, 1 = fresh */
+	uint64_t session_reuse;         /* connections per process, rewound between them; 1: fresh */
 	bool vrfy;                      /* VRFY and EXPN tell what they know */
 	enum checkpoint checkpoint;
 	bool deliver_by;                /* DELIVERBY is offered, and mode R wants so much time: */

@@ -246,7 +246,6 @@ class Postern(Server):
 class Listening(Postern):
     """The listening entrance: no tcpserver, no exec; session processes are rewound."""
     name = "postern -L"
-    keys = "session-reuse = 100\n"
 
     def script(self):
         return "exec %s -c %s -L 127.0.0.1:%s\n" % (self.smtpd, self.conf, self.port)

@@ -19,7 +19,7 @@ systemd-sysusers
 systemd-tmpfiles --create postern.conf
 check 'front units: configuration' configure
 # Before any section, as the keys without one must be.
-sed -i '1i relay-from = 127.0.0.2\nsession-reuse = 100' /etc/postern/postern.conf
+sed -i '1i relay-from = 127.0.0.2' /etc/postern/postern.conf
 check 'front units: postern check is content' postern check
 check 'front units: valid' is_quiet systemd-analyze verify --man=no --recursive-errors=no \
 	$(installed postern.service $sockets)

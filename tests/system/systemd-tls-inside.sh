@@ -27,7 +27,6 @@ key=/etc/postern/tls.key
 systemd-sysusers
 systemd-tmpfiles --create postern.conf
 check 'tls units: configuration' configure
-sed -i '1i session-reuse = 100' /etc/postern/postern.conf
 check 'tls units: valid' is_quiet systemd-analyze verify --man=no --recursive-errors=no \
 	$unit.service $unit.socket
 check 'tls units: exposure at most 1.0' exposure_at_most 1.0 postern-tls.service

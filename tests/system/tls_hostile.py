@@ -233,7 +233,7 @@ def sandboxes():
 @case("of a connection that has ended nothing is left in a relay, whoever had it", root=True)
 def leftovers():
     canaries = [b"canary-%d-of-a-client" % n for n in range(3)]
-    with Tls(files, "session-reuse = 100\n") as t:
+    with Tls(files) as t:
         pids = set()
         for canary in canaries:
             with t.link() as link:

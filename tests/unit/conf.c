@@ -363,7 +363,7 @@ test_defaults(void)
 	TEST(c.size == 25 << 20 && c.recipients == 100 && c.messages == 1000 && c.errors == 20 &&
 	     c.received == 100 && c.command == 300 && c.data == 300 && c.session == 7200 &&
 	     !c.vrfy && c.greeting_delay == 0 && c.session_user == 0 && c.relay_from.n == 0 &&
-	     c.session_reuse == 1 && c.postmaster.local[0] == '\0', "the defaults");
+	     c.session_reuse == 100 && c.postmaster.local[0] == '\0', "the defaults");
 	TEST_STR(c.state, path_of("state"), "a relative state lies beside the file");
 	TEST_STR(c.domains, path_of("domains"), "domains/ lies beside the file");
 	TEST_STR(c.file, path_of("postern.conf"), "the file's name is kept");
