@@ -36,6 +36,7 @@ static unsigned delivered;  /* outcomes that say yes */
 
 /* The helpers' side: what the keeper connects to, and the connection it has. */
 static int feed[2] = { -1, -1 };
+static int client[2];
 static int helper = -1;
 static bool busy; /* it is we who receive, not the keeper */
 
@@ -334,12 +335,13 @@ check_mailboxes(void)
 	(void)fuzz_empty(top, "state/partial"); /* what was interrupted, and what is remembered */
 }
 
-/* A connection for the client, and somewhere to ask for TLS and AUTH. */
+/* A connection for the client, which a failed handshake shuts down, and somewhere to ask for
+ * TLS and AUTH. */
 static void
 open_helpers(unsigned how)
 {
-	setup.job.conn = dup(ours);
-	CHECK(setup.job.conn != -1);
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, client) == 0);
+	setup.job.conn = client[0];
 	setup.may_secure = (how & 32) != 0;
 	conf.mechanisms = MECHANISMS_DEFAULT;
 	conf.auth_without_tls = (how & 64) != 0;
@@ -360,7 +362,7 @@ close_helpers(void)
 		CHECK(close(helper) == 0);
 	if (feed[0] != -1)
 		CHECK(close(feed[0]) == 0 && close(feed[1]) == 0);
-	CHECK(close(setup.job.conn) == 0);
+	CHECK(close(client[0]) == 0 && close(client[1]) == 0);
 	helper = feed[0] = feed[1] = -1;
 }
 
