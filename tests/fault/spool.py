@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
@@ -114,22 +115,34 @@ class Suite:
             self.places.append(self.local.place)
         return self.local.place
 
+    def undisturbed(self, options):
+        """The calls of a run. One second in 64 (keeper/transaction.c) it also tidies up, with
+        calls that the other runs do not make: then again."""
+        place = self.place()
+        until = time.monotonic() + DEADLINE
+        while True:
+            code, report = run(place, ["-t", *options, "keeper", "0", "kill"])
+            try:
+                expect(code == 0, "undisturbed: exit", code)
+                look(place, code, False)
+            finally:
+                clean(place)
+            calls = [call for by, call, _, _ in report.trace if by == "keeper"]
+            if "getdents64" not in calls:
+                return calls
+            expect(time.monotonic() < until, "it tidies each time")
+            time.sleep(0.2)
+
     def case(self, pool, name, action, options):
         title = "spool, %s, %s at each call" % (name, action)
         if not all(w in title for w in self.words):
             return
         troubles, hits = [], []
-        place = self.place()
-        code, report = run(place, ["-t", *options, "keeper", "0", "kill"])
         try:
-            expect(code == 0, "undisturbed: exit", code)
-            look(place, code, False)
+            calls = self.undisturbed(options)
         except Bad as e:
             print("not ok %s: %s" % (title, e))
             return
-        finally:
-            clean(place)
-        calls = [call for by, call, _, _ in report.trace if by == "keeper"]
         # What the C library does when it cannot even start is its own affair.
         first = calls.index("openat") + 1
 

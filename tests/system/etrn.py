@@ -107,22 +107,27 @@ def _():
     before = hop.connections
     place.put(D, "later@" + D)          # 450: it stays, and must not be tried again
     asked_at = time.monotonic()
+
+    def runs():
+        """How many there may be: another begins ten seconds (base/limits.h), less a rest of the
+        first one, after the last."""
+        return 1 + int((time.monotonic() - asked_at) / 9)
+
     c = client(place)
     codes = [etrn(c=c)[0] for _ in range(300)]
     c.quit()
     wait_for(lambda: flushed(asked()[-300]), "the run's line")
     wait_for(lambda: etrn()[0] == 252, "it was asked for a moment ago")
     time.sleep(0.5)
-    expect(hop.connections == before + 1, hop.connections - before, "connections")
+    expect(1 <= hop.connections - before <= runs(), hop.connections - before, "connections")
     expect(codes[0] == 253 and set(codes) <= {252, 253}, codes[:10])
-    expect(hop.commands.count("RCPT TO:<later@%s>" % D) == 1, "one attempt")
+    expect(1 <= hop.commands.count("RCPT TO:<later@%s>" % D) <= runs(), "one attempt")
     # What came since is not a repetition.
     place.put(D, "ok-new@" + D)
-    expect(etrn()[0] == 252)
+    code = etrn()[0]
+    expect(code == 252 or runs() > 1, code)
     wait_for(lambda: hop.received("ok-new@" + D) == 1, "new mail goes at once")
-    # Unless the machine was so busy that "a moment ago" is over.
-    expect(hop.commands.count("RCPT TO:<later@%s>" % D) == 1 or
-           time.monotonic() - asked_at > 2, "one attempt")
+    expect(1 <= hop.commands.count("RCPT TO:<later@%s>" % D) <= runs(), "one attempt")
     place.drop(D)
 
 

@@ -116,6 +116,7 @@ def _():
 @case("queue retry and flush tell flush by its socket")
 def _():
     path = os.path.join(place.dir, "flush.sock")
+    before = place.tree.conf["sockets", "flush"]
     place.tree.set_conf("sockets", "flush", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.bind(path)
@@ -128,6 +129,9 @@ def _():
         # What spool queues is told, too.
         send(ALICE, "n@new.test")
         expect(s.recv(300) == b"new.test", "spool")
+    # First this: with a socket that is not there spool starts flush, which would go on with
+    # what the other cases put into the queue.
+    place.tree.set_conf("sockets", "flush", before)
     os.unlink(path)
     postern("queue", "remove", "--domain", "new.test")
 
@@ -205,8 +209,10 @@ def _():
             for end in (".e", ".m"):
                 place.tree._own(os.path.join(at, name + end))
         place.tree._own(at)
-    best = 9.0
-    for _ in range(3):
+    best, tries = 9.0, 0
+    # On a busy machine some tries are late; were the queue read first, each would be.
+    while best >= 0.1 and tries < 30:
+        tries += 1
         began = time.monotonic()
         p = subprocess.Popen([place.program("postern"), "-c", place.conf, "queue", "list"],
                              stdout=subprocess.PIPE)

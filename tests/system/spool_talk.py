@@ -158,6 +158,12 @@ class Place:
                         found[domain, name[:-2]] = e.read().splitlines(), m.read()
         return found
 
+    def waiting(self):
+        """The files in the queues, while flush may be at work there."""
+        spool = os.path.join(self.tree.state, "spool")
+        return [name for _, _, names in os.walk(spool) for name in names
+                if name not in ("lock", "retry")]
+
     def clear_queue(self):
         shutil.rmtree(os.path.join(self.tree.state, "spool"))
         os.mkdir(os.path.join(self.tree.state, "spool"), 0o700)
