@@ -262,7 +262,13 @@ def over_line(cut, size, address, **more):
     source = Source(line)
     try:
         body = large(size)
-        return line, source.send(body), source.gone("far.test"), body
+        log = source.send(body)
+        # Cut too often before it came any further, it is put off, as by any host that fails.
+        for _ in range(2):
+            if not source.gone("far.test"):
+                time.sleep(1.5)
+                log += source.flush("far.test", timeout=200)
+        return line, log, source.gone("far.test"), body
     finally:
         line.close()
         source.remove()
