@@ -215,8 +215,8 @@
  */
 #define LIMIT_RESUME_FROM (256 * 1024)
 /*
- * Chunks of such a message under way at once: what a cut costs. Fewer after the first cut,
- * since the line is a bad one.
+ * Chunks of such a message under way at once: what a cut costs. Fewer at the beginning, and
+ * after the first cut, since the line is a bad one.
  */
 #define LIMIT_RESUME_WINDOW 16
 #define LIMIT_RESUMED_WINDOW 2

@@ -12,13 +12,21 @@
 #include "relay/client_timed.h"
 #include "relay/client_transaction.h"
 
-/* Commands under way at once. Of chunks fewer where a cut is reckoned with (RFC 1845). */
+/*
+ * Commands under way at once. Of chunks fewer where a cut is reckoned with (RFC 1845), and few
+ * before some have been answered: a cut that leaves none of them to a slow peer would have to
+ * be followed by another attempt like it.
+ */
 static unsigned
 window(const struct transaction *t, enum command what)
 {
+	unsigned answered = t->n_chunks > t->n_said ? t->n_chunks - t->n_said : 0;
+
 	if (what != SAID_CHUNK || t->m->transid[0] == '\0')
 		return LIMIT_PIPELINE;
-	return t->resumed ? LIMIT_RESUMED_WINDOW : LIMIT_RESUME_WINDOW;
+	if (t->resumed || answered >= LIMIT_RESUME_WINDOW - LIMIT_RESUMED_WINDOW)
+		return t->resumed ? LIMIT_RESUMED_WINDOW : LIMIT_RESUME_WINDOW;
+	return LIMIT_RESUMED_WINDOW + answered;
 }
 
 /* Notes that a command has been written; waits where it has to. */

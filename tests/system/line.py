@@ -7,6 +7,7 @@ random number of them between two. What the client has in its own buffers then i
 and so are replies under way.
 """
 import random
+import select
 import socket
 import sys
 import threading
@@ -16,10 +17,11 @@ import time
 class Line:
     """sent: octets that entered the line from the client's side, of all connections."""
 
-    def __init__(self, target, cut=None, port=0, seed=1, replies=None):
-        self.target, self.cut, self.replies = target, cut, replies
+    def __init__(self, target, cut=None, port=0, seed=1, replies=None, slow=False):
+        self.target, self.cut, self.replies, self.slow = target, cut, replies, slow
         self.random = random.Random(seed)
         self.sent = self.connections = self.cuts = 0
+        self.held = b""             # of the one connection of a slow line
         self.rounds = []            # per connection: turns from client to server and back
         self.listener = socket.create_server(("127.0.0.1", port), backlog=64)
         self.port = self.listener.getsockname()[1]
@@ -32,6 +34,7 @@ class Line:
             except OSError:
                 return
             self.connections += 1
+            self.held = b""
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def close(self):
@@ -67,7 +70,7 @@ class Line:
                 self.sent += len(data)
                 if left is not None:
                     left -= len(data)
-                server.sendall(data)
+                server.sendall(self._travel(client, data))
             else:
                 self.cuts += 1
         except OSError:
@@ -78,6 +81,14 @@ class Line:
             except OSError:
                 pass
             s.close()
+
+    def _travel(self, client, data):
+        """Of a slow line all is under way until the client waits; a cut then loses it."""
+        if self.slow and select.select([client], [], [], 0.05)[0]:
+            self.held += data
+            return b""
+        data, self.held = self.held + data, b""
+        return data
 
     def _back(self, server, client, state, turns):
         left = self.replies
