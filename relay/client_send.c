@@ -24,9 +24,10 @@ window(const struct transaction *t, enum command what)
 
 	if (what != SAID_CHUNK || t->m->transid[0] == '\0')
 		return LIMIT_PIPELINE;
-	if (t->resumed || answered >= LIMIT_RESUME_WINDOW - LIMIT_RESUMED_WINDOW)
-		return t->resumed ? LIMIT_RESUMED_WINDOW : LIMIT_RESUME_WINDOW;
-	return LIMIT_RESUMED_WINDOW + answered;
+	if (t->resumed)
+		return LIMIT_RESUMED_WINDOW;
+	return answered < LIMIT_RESUME_WINDOW - LIMIT_RESUMED_WINDOW ?
+	       LIMIT_RESUMED_WINDOW + answered : LIMIT_RESUME_WINDOW;
 }
 
 /* Notes that a command has been written; waits where it has to. */
